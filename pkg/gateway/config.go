@@ -1,0 +1,149 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+
+	"sluice/pkg/api"
+	"sluice/pkg/config"
+	"sluice/pkg/listen"
+	"sluice/pkg/subject"
+)
+
+// InstanceConfig is what every instance of every protocol can be told.
+type InstanceConfig struct {
+	Enable         bool                 `conf:"enable" doc:"false: known, but nothing is started"`
+	Mountpoint     string               `conf:"mountpoint" doc:"put before every topic; ${clientid}, ${username}, ${client_attrs.x} are filled in"`
+	AllowAnonymous bool                 `conf:"allow_anonymous" doc:"let devices in that no user is known for"`
+	DefaultUser    DefaultUser          `conf:"default_user" doc:"one user without a user database"`
+	Override       Override             `conf:"clientinfo_override" doc:"templates such as ${Packet.headers.login}"`
+	Authorization  []Rule               `conf:"authorization" doc:"first match decides; none = all allowed"`
+	IdleTimeout    time.Duration        `conf:"idle_timeout" doc:"a connection must be a client within this time"`
+	AuthTimeout    time.Duration        `conf:"auth_timeout" doc:"how long authentication may take"`
+	MaxInflight    int                  `conf:"max_inflight" doc:"publishes of one client not yet stored; reading stops above"`
+	MaxPending     int                  `conf:"max_pending" doc:"messages that wait for one slow client before they are dropped"`
+	MaxPendingSize config.Size          `conf:"max_pending_bytes" doc:"the same in bytes"`
+	QueueWindow    int                  `conf:"queue_window" doc:"unacknowledged messages of one queue or durable subscription"`
+	MaxDeliver     int                  `conf:"max_deliver" doc:"deliveries of a queued message before it is a dead letter"`
+	MaxSubs        int                  `conf:"max_subscriptions" doc:"subscriptions of one client"`
+	Listener       map[string]Listeners `conf:"listener" doc:"listener.<type>.<name>"`
+}
+
+// Listeners are the listeners of one type by name.
+type Listeners map[string]listen.Config
+
+// DefaultUser is a login that needs no user database.
+type DefaultUser struct {
+	Login    string        `conf:"login"`
+	Passcode config.Secret `conf:"passcode"`
+}
+
+// Override replaces what a device says of itself; empty = as the device says.
+type Override struct {
+	ClientID string `conf:"clientid"`
+	Username string `conf:"username"`
+	Password string `conf:"password"`
+}
+
+// Rule is api.Rule in the configuration file.
+type Rule struct {
+	Permission string `conf:"permission"`
+	Action     string `conf:"action"`
+	Topic      string `conf:"topic"`
+}
+
+// DefaultInstance has the defaults that all protocols share.
+func DefaultInstance() InstanceConfig {
+	return InstanceConfig{
+		Enable: true, Mountpoint: "iot/",
+		IdleTimeout: 30 * time.Second, AuthTimeout: 5 * time.Second,
+		MaxInflight: 256, MaxPending: 1000, MaxPendingSize: 4 << 20,
+		QueueWindow: 32, MaxDeliver: 5, MaxSubs: 100,
+	}
+}
+
+// Common gives edges' configurations the method of [Config].
+func (c *InstanceConfig) Common() *InstanceConfig { return c }
+
+var listenerName = regexp.MustCompile(`^[a-zA-Z][0-9a-zA-Z_-]*$`)
+
+// check is Validate for what needs the kind; an edge cannot shadow it away.
+func (c *InstanceConfig) check(k Kind) error {
+	var errs []error
+	positive := func(key string, n int64) {
+		if n <= 0 {
+			errs = append(errs, fmt.Errorf("%s: must be greater than 0", key))
+		}
+	}
+	positive("idle_timeout", int64(c.IdleTimeout))
+	positive("auth_timeout", int64(c.AuthTimeout))
+	positive("max_inflight", int64(c.MaxInflight))
+	positive("max_pending", int64(c.MaxPending))
+	positive("max_pending_bytes", int64(c.MaxPendingSize))
+	positive("queue_window", int64(c.QueueWindow))
+	positive("max_deliver", int64(c.MaxDeliver))
+	positive("max_subscriptions", int64(c.MaxSubs))
+	if _, err := subject.NewMount(subject.Expand(c.Mountpoint, func(string) (string, bool) { return "x", true })); err != nil {
+		errs = append(errs, err)
+	}
+	for i, r := range c.Authorization {
+		if err := r.check(); err != nil {
+			errs = append(errs, fmt.Errorf("authorization[%d]: %w", i, err))
+		}
+	}
+	return errors.Join(append(errs, c.checkListeners(k)...)...)
+}
+
+func (c *InstanceConfig) checkListeners(k Kind) (errs []error) {
+	for typ, named := range c.Listener {
+		if !slices.Contains(k.Transports, typ) {
+			errs = append(errs, fmt.Errorf("listener.%s: %s has no such transport (%v)", typ, k.Proto, k.Transports))
+			continue
+		}
+		for name, l := range named {
+			path := "listener." + typ + "." + name
+			if !listenerName.MatchString(name) {
+				errs = append(errs, fmt.Errorf("%s: a listener's name begins with a letter and has letters, digits, _ and -", path))
+			}
+			if err := l.Validate(); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", path, err))
+			}
+		}
+	}
+	return errs
+}
+
+func (r Rule) check() error {
+	if r.Permission != "allow" && r.Permission != "deny" {
+		return fmt.Errorf("permission: %q is not allow or deny", r.Permission)
+	}
+	if !slices.Contains([]string{"publish", "subscribe", "all"}, r.Action) {
+		return fmt.Errorf("action: %q is not publish, subscribe or all", r.Action)
+	}
+	_, err := subject.FromFilter(subject.Expand(r.Topic, func(string) (string, bool) { return "x", true }))
+	return err
+}
+
+// rules are the instance's own in the form of the house.
+func (c *InstanceConfig) rules() []api.Rule {
+	out := make([]api.Rule, len(c.Authorization))
+	for i, r := range c.Authorization {
+		out[i] = api.Rule(r)
+	}
+	return out
+}
+
+// each calls f for all listeners in a stable order, with type and name filled in.
+func (c *InstanceConfig) each(f func(listen.Config)) {
+	for _, typ := range slices.Sorted(maps.Keys(c.Listener)) {
+		for _, name := range slices.Sorted(maps.Keys(c.Listener[typ])) {
+			l := c.Listener[typ][name]
+			l.Type, l.Name = typ, name
+			f(l)
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package gateway
+
+import (
+	"maps"
+
+	"github.com/nats-io/nats.go"
+
+	"sluice/pkg/api"
+	"sluice/streams"
+)
+
+// bury publishes a dead letter: the message as it was, its subject and the
+// reason in headers. done tells whether it is stored; only then may the original
+// go. A repeat after a crash is recognised by the id.
+func (n *Node) bury(key, reason, subj string, h nats.Header, data []byte, done func(error)) {
+	m := nats.NewMsg(streams.DeadSubject(reason, key))
+	maps.Copy(m.Header, h)
+	for _, name := range []string{nats.MsgIdHdr, "Nats-Batch-Id", "Nats-Batch-Sequence", "Nats-Batch-Commit"} {
+		delete(m.Header, name)
+	}
+	if id := h.Get(nats.MsgIdHdr); id != "" {
+		m.Header.Set(nats.MsgIdHdr, "dead."+id)
+	}
+	m.Header.Set(streams.HdrSubject, subj)
+	m.Header.Set(streams.HdrReason, reason)
+	m.Data = data
+	err := n.pub.publish(m, true, func(err error) {
+		if err == nil {
+			n.Metrics.Dead(reason)
+			n.eventKey(key, api.EventDead, reason)
+		} else {
+			n.Log.Warn("dead letter not stored, the original stays", "error", err)
+		}
+		done(err)
+	})
+	if err != nil {
+		done(err)
+	}
+}

@@ -1,0 +1,70 @@
+package gateway
+
+import (
+	"sync"
+
+	"github.com/nats-io/nats.go"
+
+	"sluice/pkg/subject"
+	"sluice/streams"
+)
+
+// Delivery is one message on its way to one subscription of a device.
+type Delivery struct {
+	Sub     string // Subscription.ID
+	Topic   string // without the mountpoint
+	Msg     *Inbound
+	Seq     uint64 // durable and queue: stable number of the message, 0 = none
+	Queue   bool   // from a work queue
+	Attempt int    // 1 for the first; more: redelivered
+	done    func(error)
+}
+
+// Done tells the door that the device acknowledged the message (nil), or why it
+// did not. It must be called exactly once, for subscriptions of every kind.
+func (d Delivery) Done(err error) {
+	if d.done != nil {
+		d.done(err)
+	}
+}
+
+// NewDelivery is for tests of edges, which have no NATS.
+func NewDelivery(sub, topic string, msg *Inbound, done func(error)) Delivery {
+	return Delivery{Sub: sub, Topic: topic, Msg: msg, Attempt: 1, done: done}
+}
+
+// Inbound is a message as NATS brought it, shared by all its receivers and not
+// to be changed.
+type Inbound struct {
+	Subject     string
+	Payload     []byte
+	ContentType string
+	QoS         byte
+	Retain      bool
+	Props       []Prop
+
+	topic func() string // Subject as a topic, made once for all receivers
+}
+
+// newInbound reads a NATS message. Only what the door itself writes is looked
+// at: other headers of NATS applications are not for devices.
+func newInbound(subj string, h nats.Header, payload []byte) *Inbound {
+	in := &Inbound{Subject: subj, Payload: payload}
+	in.topic = sync.OnceValue(func() string { return subject.ToTopic(subj) })
+	for name, values := range h {
+		if len(values) == 0 {
+			continue
+		}
+		switch v := values[0]; {
+		case name == streams.HdrContentType:
+			in.ContentType = v
+		case name == streams.HdrQoS:
+			in.QoS = v[0] - '0'
+		case name == streams.HdrRetain:
+			in.Retain = v == "1"
+		case name == streams.HdrProps:
+			in.Props = decodeProps(v)
+		}
+	}
+	return in
+}

@@ -1,0 +1,129 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sluice/pkg/api"
+)
+
+// Door lets devices in: ban, authentication, override, mountpoint, ownership,
+// event, in this order. Connect blocks on services; call it off the owner loop.
+type Door interface {
+	Connect(ctx context.Context, h Hello) (Client, error)
+}
+
+// Hello is what an edge knows of a device that wants in. Nothing in it is
+// trusted before Connect returns.
+type Hello struct {
+	ClientID  string       // "" lets the door make one
+	Username  string       //
+	Password  api.Password //
+	CertCN    string       // of a verified TLS client certificate
+	Peer      string       // ip:port, after the PROXY protocol
+	ProtoName string       // "STOMP"
+	ProtoVer  string       // "1.2"
+	Keepalive time.Duration
+	Clean     bool // the device asked for no session
+
+	// Packet looks a field of the protocol's connect frame up for templates
+	// such as ${Packet.headers.login}; nil when the protocol has none.
+	Packet func(name string) (string, bool)
+}
+
+// Client is one connected device. Its methods are for the connection's owner
+// goroutine; those marked blocking are called in a goroutine of their own, with
+// frames held back meanwhile, so that heart-beats never stall.
+type Client interface {
+	// Publish authorises, mounts and hands a message to JetStream; it does not
+	// wait. With m.Confirm an Event of kind Acked carries m.Tag once it is
+	// stored, or why it is not. An error means that nothing was sent.
+	Publish(ctx context.Context, m Message) error
+	// PublishBatch does so with all messages or none, as one JetStream batch
+	// where they lie in one stream. One Acked event with tag follows.
+	PublishBatch(ctx context.Context, ms []Message, tag uint64) error
+	// Subscribe returns when messages published from now on will be delivered.
+	// Blocking.
+	Subscribe(ctx context.Context, s Subscription) error
+	// Unsubscribe ends a subscription and returns its unacknowledged messages;
+	// forget also drops a durable one with what is queued. NotFound for an
+	// unknown id. Blocking.
+	Unsubscribe(ctx context.Context, id string, forget bool) error
+	// Wake has a value when Take has something.
+	Wake() <-chan struct{}
+	// Take appends all waiting events to buf.
+	Take(buf []Event) []Event
+	// Kicked yields once, why the connection must end.
+	Kicked() <-chan error
+	// Inflight is the number of publishes not yet stored; above Window the
+	// edge must stop reading frames until it has fallen.
+	Inflight() (n, window int)
+	// Info is what management shows.
+	Info() api.ClientInfo
+	// Close ends the client once: subscriptions, unacknowledged messages,
+	// ownership, event. reason is nil for a goodbye of the device's own.
+	Close(reason error)
+}
+
+// Why a client is told to go, by Kicked or as the reason of Close.
+var (
+	ErrTakenOver = errors.New("taken over by a newer connection with the same client id")
+	ErrKicked    = errors.New("kicked out")
+	ErrBanned    = errors.New("banned")
+	ErrExpired   = errors.New("credential expired")
+	ErrLeaseLost = errors.New("this node lost its lease")
+	ErrShutdown  = errors.New("server is shutting down")
+	ErrKeepalive = errors.New("keepalive timeout")
+	ErrIdle      = errors.New("idle timeout")
+	ErrSlow      = errors.New("device does not read")
+	ErrProtocol  = errors.New("protocol error")
+	ErrClosed    = errors.New("connection closed by peer")
+)
+
+// ErrNack is given to Delivery.Done when the device refuses a message.
+var ErrNack = errors.New("refused by device")
+
+// Message is what a device publishes.
+type Message struct {
+	Topic       string // in the device's own words, without the mountpoint
+	Queue       bool   // Topic names a work queue: one subscriber gets it
+	Payload     []byte // kept until stored: the caller must not reuse it
+	QoS         byte
+	Retain      bool
+	ContentType string
+	Props       []Prop // further headers, given on to receivers
+	ID          string // set when the protocol numbers its publishes: makes repeats single
+	Confirm     bool
+	Tag         uint64
+}
+
+// Prop is a header that a device put on its message.
+type Prop struct{ Name, Value string }
+
+// Subscription is what a device subscribes to. Its ID is unique to the client.
+type Subscription struct {
+	ID      string
+	Filter  string // topic filter, or queue name
+	Queue   bool
+	Durable bool // keep messages while the client is away
+	QoS     byte
+	Window  int // queue and durable: unacknowledged messages at most; 0 = default
+}
+
+// EventKind tells what an Event carries.
+type EventKind uint8
+
+// The kinds of events.
+const (
+	Acked     EventKind = iota // Tag, Err
+	Delivered                  // Delivery
+)
+
+// Event is what the door has for the connection.
+type Event struct {
+	Kind     EventKind
+	Tag      uint64
+	Err      error // Acked: nil when stored
+	Delivery Delivery
+}

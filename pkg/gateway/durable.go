@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"sluice/pkg/api"
+	"sluice/pkg/natsx"
+	"sluice/pkg/subject"
+	"sluice/streams"
+)
+
+// durableSub is a durable subscription while its client is connected here. The
+// session service owns the queue; this side hands messages to the connection
+// and answers for the device.
+type durableSub struct {
+	c  *client
+	id string
+
+	mu     sync.Mutex
+	flying map[uint64]string // queue sequence -> where the answer goes
+	closed bool
+}
+
+func (c *client) subscribeDurable(ctx context.Context, sub *subscription) error {
+	sub.durable = &durableSub{c: c, id: sub.ID, flying: map[uint64]string{}}
+	req := api.SubscribeRequest{
+		ClientKey: c.info.ClientKey, ID: sub.ID, Subjects: sub.subjects,
+		Node: c.node.ID, Epoch: c.info.Epoch, Window: sub.Window,
+	}
+	return c.askSession(ctx, "subscribe", req)
+}
+
+// endDurable stops delivery here, or with forget ends the subscription.
+func (c *client) endDurable(ctx context.Context, id string, forget bool) error {
+	return c.askSession(ctx, "unsubscribe", api.UnsubscribeRequest{ClientKey: c.info.ClientKey, ID: id, Epoch: c.info.Epoch, Forget: forget})
+}
+
+// askSession repeats while the service is away: another instance of it takes
+// over within seconds.
+func (c *client) askSession(ctx context.Context, verb string, req any) error {
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+	defer cancel()
+	for {
+		_, err := natsx.Call[any, struct{}](ctx, c.node.NC, streams.ServiceSubject("session", verb), req)
+		if err == nil || api.KindOf(err) != api.Unavailable {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return api.Wrap(api.Unavailable, verb, "the session service does not answer, try later", err)
+		case <-time.After(retryPause):
+		}
+	}
+}
+
+// detachAll tells the session service that the client is gone. The notice may
+// be lost: then the service learns it by the answer to its next delivery.
+func (c *client) detachAll(subs map[string]*subscription) {
+	for _, s := range subs {
+		if s.durable != nil {
+			req := mustJSON(api.UnsubscribeRequest{ClientKey: c.info.ClientKey, Epoch: c.info.Epoch})
+			_ = c.node.NC.Publish(streams.ServiceSubject("session", "unsubscribe"), req)
+			return
+		}
+	}
+}
+
+// onDeliver takes a message of the session service: gw.edge.<node>.dn.<client>.
+func (n *Node) onDeliver(key string, m *nats.Msg) {
+	c := n.find(key)
+	epoch, _ := strconv.ParseUint(m.Header.Get(streams.HdrEpoch), 10, 64)
+	seq, _ := strconv.ParseUint(m.Header.Get(streams.HdrSeq), 10, 64)
+	attempt, _ := strconv.Atoi(m.Header.Get(streams.HdrAttempt))
+	id, err := subject.Untoken(m.Header.Get(streams.HdrSub))
+	if c == nil || err != nil || c.info.Epoch != epoch || !c.take(id, seq, attempt, m) {
+		n.answer(m.Reply, api.DeliverGone)
+	}
+}
+
+func (n *Node) answer(reply, what string) {
+	if err := n.NC.Publish(reply, []byte(what)); err != nil {
+		n.Log.Debug("delivery answer not sent", "error", err) // the owner asks again
+	}
+}
+
+// take hands a message to the connection. The same message again, from an owner
+// that has heard nothing, only renews where the answer goes.
+func (c *client) take(id string, seq uint64, attempt int, m *nats.Msg) bool {
+	c.mu.Lock()
+	sub := c.subs[id]
+	c.mu.Unlock()
+	if sub == nil || sub.durable == nil {
+		return false
+	}
+	d := sub.durable
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return false
+	}
+	_, again := d.flying[seq]
+	d.flying[seq] = m.Reply
+	d.mu.Unlock()
+	if again {
+		return true
+	}
+	in := newInbound(m.Header.Get(streams.HdrSubject), m.Header, m.Data)
+	del := Delivery{Sub: id, Topic: c.unmount(in), Msg: in, Seq: seq, Attempt: attempt, done: func(err error) { d.done(seq, err) }}
+	if !c.inbox.push(Event{Kind: Delivered, Delivery: del}) {
+		d.done(seq, ErrClosed)
+	}
+	return true
+}
+
+func (d *durableSub) done(seq uint64, err error) {
+	d.mu.Lock()
+	reply, ok := d.flying[seq]
+	delete(d.flying, seq)
+	closed := d.closed
+	d.mu.Unlock()
+	if !ok || closed {
+		return
+	}
+	d.c.countDelivery(err)
+	switch err {
+	case nil:
+		d.c.node.answer(reply, api.DeliverAck)
+	case ErrNack:
+		d.c.node.answer(reply, api.DeliverNak)
+	default:
+		d.c.node.answer(reply, api.DeliverGone)
+	}
+}
+
+// close leaves what flies to the session service: it delivers it again when the
+// client is back.
+func (d *durableSub) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+}

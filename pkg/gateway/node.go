@@ -1,0 +1,202 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/pkg/api"
+	"sluice/pkg/metrics"
+	"sluice/pkg/natsx"
+	"sluice/pkg/subject"
+	"sluice/streams"
+)
+
+// Lease of a node: a node that died is known to be dead after leaseTTL; one that
+// cannot renew closes its devices, since another node may own them by then.
+const (
+	leaseTTL   = 10 * time.Second
+	leaseEvery = 3 * time.Second
+)
+
+// NodeConfig is what a node needs. Its ID must be unique among live processes.
+type NodeConfig struct {
+	ID       string
+	Version  string
+	Services []string
+	Roots    []string // subjects that GW_DATA stores
+	NC       *nats.Conn
+	JS       jetstream.JetStream
+	Log      *slog.Logger
+	Metrics  *metrics.Metrics
+}
+
+// Node is the door's side of one process.
+type Node struct {
+	NodeConfig
+	unique    string // of this start
+	lease     atomic.Pointer[natsx.Lease]
+	pub       *publisher
+	router    *router
+	bans      *banList
+	clientsKV jetstream.KeyValue
+	edgeSub   *nats.Subscription
+
+	mu        sync.Mutex
+	clients   map[string]*client // by ClientKey.String()
+	instances map[string]*Instance
+
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+// Open takes the node's lease and starts what the door needs. The streams must
+// exist.
+func Open(ctx context.Context, c NodeConfig) (*Node, error) {
+	n := &Node{NodeConfig: c, unique: newID(), clients: map[string]*client{}, instances: map[string]*Instance{}}
+	var err error
+	if n.clientsKV, err = c.JS.KeyValue(ctx, streams.Clients); err != nil {
+		return nil, fmt.Errorf("gateway: %s: %w", streams.Clients, err)
+	}
+	if err := n.acquire(ctx); err != nil {
+		return nil, err
+	}
+	if n.bans, err = watchBans(ctx, c.JS); err != nil {
+		return nil, fmt.Errorf("gateway: %s: %w", streams.Banned, err)
+	}
+	if n.pub, err = newPublisher(c.NC, c.Log, c.Metrics, n.unique); err != nil {
+		return nil, fmt.Errorf("gateway: publisher: %w", err)
+	}
+	n.router = newRouter(c.NC)
+	if n.edgeSub, err = c.NC.Subscribe(streams.EdgeSubject(c.ID, ">", ""), n.onEdge); err != nil {
+		return nil, fmt.Errorf("gateway: edge subject: %w", err)
+	}
+	run, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	n.wg.Go(func() { n.pub.run(run) })
+	n.wg.Go(func() { n.keepLease(run) })
+	n.wg.Go(func() { n.bans.run(n.enforce) })
+	return n, nil
+}
+
+// Run keeps the node until ctx ends, then closes it within grace.
+func (n *Node) Run(ctx context.Context, grace time.Duration) error {
+	<-ctx.Done()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	return n.Close(end)
+}
+
+// Close stops the instances (listeners first, then devices are told goodbye),
+// waits for acknowledgements, and gives the lease back.
+func (n *Node) Close(ctx context.Context) error {
+	n.mu.Lock()
+	instances := slices.Collect(maps.Values(n.instances))
+	n.mu.Unlock()
+	for _, i := range instances {
+		if err := i.Stop(ctx); err != nil {
+			n.Log.Warn("instance did not stop in time", "instance", i.Name(), "error", err)
+		}
+	}
+	err := n.pub.flush(ctx)
+	_ = n.edgeSub.Unsubscribe() // the connection closes next
+	_ = n.pub.sub.Unsubscribe()
+	n.stop()
+	n.bans.close()
+	n.router.close()
+	n.wg.Wait()
+	if rerr := n.lease.Load().Release(ctx); rerr != nil && err == nil {
+		err = fmt.Errorf("gateway: release lease: %w", rerr)
+	}
+	return err
+}
+
+func (n *Node) acquire(ctx context.Context) error {
+	n.unique = newID()
+	l, err := natsx.Acquire(ctx, n.JS, streams.Nodes, subject.Token(n.ID), n.leaseValue(), leaseTTL)
+	if err != nil {
+		return fmt.Errorf("gateway: lease of node %q: %w", n.ID, err)
+	}
+	n.lease.Store(l)
+	return nil
+}
+
+func (n *Node) leaseValue() []byte {
+	return mustJSON(api.NodeLease{Node: n.ID, Lease: n.unique, Services: n.Services, Version: n.Version, StartedAt: time.Now().UTC()})
+}
+
+// keepLease renews. When the lease is lost, for instance because this process
+// was paused, its devices may be owned by others already: they are closed, and a
+// new lease is taken for new ones.
+func (n *Node) keepLease(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := n.lease.Load().Keep(ctx, leaseEvery)
+		if ctx.Err() != nil {
+			return
+		}
+		n.Log.Warn("node lease lost, closing its devices", "node", n.ID, "error", err)
+		n.kickAll(ErrLeaseLost)
+		for ctx.Err() == nil {
+			if err := n.acquire(ctx); err == nil {
+				n.Log.Info("node lease taken again", "node", n.ID)
+				break
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+	}
+}
+
+func (n *Node) kickAll(why error) {
+	n.mu.Lock()
+	all := slices.Collect(maps.Values(n.clients))
+	n.mu.Unlock()
+	for _, c := range all {
+		c.kick(why)
+	}
+}
+
+// enforce kicks connected clients that a new ban names.
+func (n *Node) enforce() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.clients {
+		if n.bans.banned(c.info.Client, c.info.Username, c.info.Peer) {
+			c.kick(ErrBanned)
+		}
+	}
+}
+
+func (n *Node) find(key string) *client {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.clients[key]
+}
+
+// Clients is the number of connected clients.
+func (n *Node) Clients() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.clients)
+}
+
+// Ready tells why the node cannot take devices now; nil when it can.
+func (n *Node) Ready() error {
+	if s := n.NC.Status(); s != nats.CONNECTED {
+		return fmt.Errorf("NATS is %s", s)
+	}
+	if !n.lease.Load().Valid() {
+		return fmt.Errorf("node lease is not held")
+	}
+	return nil
+}

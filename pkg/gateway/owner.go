@@ -1,0 +1,100 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/pkg/api"
+	"sluice/streams"
+)
+
+// own makes this node the owner of the client id in the cluster. The revision
+// of the record is the epoch: it grows with every owner, so whoever comes later
+// wins, and an older owner can neither renew nor delete what a newer one wrote.
+func (n *Node) own(ctx context.Context, c *client) error {
+	if !n.lease.Load().Valid() {
+		return api.Errorf(api.Unavailable, "connect", "this node has no lease at the moment, try later")
+	}
+	value := mustJSON(api.Owner{Node: n.ID, Lease: n.unique, Peer: c.info.Peer, ConnectedAt: c.info.ConnectedAt})
+	for try := 0; ; try++ {
+		epoch, before, err := n.claim(ctx, c.key, value)
+		if err == nil {
+			n.install(c, epoch, before)
+			return nil
+		}
+		if !errors.Is(err, jetstream.ErrKeyExists) || try == 4 {
+			return api.Wrap(api.Unavailable, "connect", "the client id cannot be claimed now, try later", errors.Join(err, context.Cause(ctx)))
+		}
+	}
+}
+
+// claim writes the owner record; before is the owner that was replaced.
+func (n *Node) claim(ctx context.Context, key string, value []byte) (epoch uint64, before *api.Owner, err error) {
+	epoch, err = n.clientsKV.Create(ctx, key, value)
+	if !errors.Is(err, jetstream.ErrKeyExists) {
+		return epoch, nil, err
+	}
+	e, err := n.clientsKV.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return 0, nil, jetstream.ErrKeyExists // gone meanwhile: try again
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	before = &api.Owner{}
+	if err := fromJSON(e.Value(), before); err != nil {
+		return 0, nil, err
+	}
+	epoch, err = n.clientsKV.Update(ctx, key, value, e.Revision())
+	return epoch, before, err
+}
+
+// install makes the client known here and sends the former owner's away.
+func (n *Node) install(c *client, epoch uint64, before *api.Owner) {
+	n.mu.Lock()
+	c.info.Epoch = epoch
+	old := n.clients[c.key]
+	if old != nil && old.info.Epoch > epoch { // two connects at once on this node: the later claim stands
+		n.mu.Unlock()
+		c.kick(ErrTakenOver)
+		return
+	}
+	n.clients[c.key] = c
+	n.mu.Unlock()
+	c.metrics.Connected()
+	switch {
+	case old != nil:
+		old.kick(ErrTakenOver)
+	case before != nil && before.Node != n.ID:
+		m := nats.NewMsg(streams.EdgeSubject(before.Node, "kick", c.key))
+		m.Header.Set(streams.HdrEpoch, strconv.FormatUint(epoch, 10))
+		m.Header.Set(streams.HdrReason, "taken_over")
+		if err := n.NC.PublishMsg(m); err != nil {
+			n.Log.Warn("takeover notice not sent", "node", before.Node, "error", err)
+		}
+	}
+}
+
+// disown forgets the client and deletes its record if it is still ours. The
+// record goes by an ordered publish, not by a request: ten thousand devices may
+// leave at once.
+func (n *Node) disown(c *client) {
+	n.mu.Lock()
+	if n.clients[c.key] == c {
+		delete(n.clients, c.key)
+	}
+	n.mu.Unlock()
+	m := nats.NewMsg("$KV." + streams.Clients + "." + c.key)
+	m.Header.Set("KV-Operation", "PURGE")
+	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(c.info.Epoch, 10))
+	m.Header.Set(jetstream.MsgTTLHeader, strconv.Itoa(int(streams.MarkerTTL/time.Second))+"s")
+	if err := n.pub.publish(m, false, nil); err != nil {
+		n.Log.Debug("owner record not deleted", "error", err)
+	}
+}

@@ -1,0 +1,139 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"sluice/pkg/api"
+)
+
+// run is the publisher's clock: it sends again what was held or is overdue, and
+// gives up what is too old. It ends with ctx; what is pending then is failed.
+func (p *publisher) run(ctx context.Context) {
+	tick := time.NewTicker(retryPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			p.expire(time.Now().Add(2 * confirmTimeout))
+			return
+		case now := <-tick.C:
+			p.expire(now)
+			p.resend(now)
+		}
+	}
+}
+
+// expire fails what waits for longer than a device should.
+func (p *publisher) expire(now time.Time) {
+	var late []*unacked
+	p.mu.Lock()
+	for id := p.first; id < p.next; id++ {
+		u := p.ring[id%maxUnacked]
+		if u == nil {
+			continue
+		}
+		if now.Sub(u.since) < confirmTimeout {
+			break // numbers are in the order of time
+		}
+		late = append(late, u)
+		p.drop(id)
+	}
+	p.mu.Unlock()
+	for _, u := range late {
+		p.metrics.PublishAck(now.Sub(u.since), false)
+		if u.done != nil {
+			u.done(api.Errorf(api.Unavailable, "publish", "the message could not be stored in time, try later"))
+		}
+	}
+}
+
+// resend goes back to the oldest unacknowledged publish when sending was held
+// or an ack is overdue, so that the order stays what the device meant.
+func (p *publisher) resend(now time.Time) {
+	var lost []*unacked
+	p.mu.Lock()
+	if p.due(now) && p.nc.Status() == nats.CONNECTED {
+		p.holding = false
+		for id := p.first; id < p.next && !p.holding; id++ {
+			u := p.ring[id%maxUnacked]
+			switch {
+			case u == nil:
+			case u.again || u.sent.IsZero():
+				p.send(u, now)
+			default: // sent once without an id: a repeat could double it
+				lost = append(lost, u)
+				p.drop(id)
+			}
+		}
+	}
+	p.mu.Unlock()
+	for _, u := range lost {
+		if u.done != nil {
+			u.done(api.Errorf(api.Unavailable, "publish", "not acknowledged"))
+		}
+	}
+}
+
+func (p *publisher) due(now time.Time) bool {
+	if p.holding {
+		return true
+	}
+	u := p.ring[p.first%maxUnacked]
+	return p.first < p.next && u != nil && now.Sub(u.sent) > ackWait
+}
+
+// flush waits until everything is acknowledged or ctx ends.
+func (p *publisher) flush(ctx context.Context) error {
+	for p.pending() > 0 {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("gateway: %d publishes not acknowledged: %w", p.pending(), context.Cause(ctx))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// JetStream error codes that say something to a device (server errors.json).
+const (
+	codeDuplicateInBatch  = 10201 // the whole batch is stored already
+	codeMaxMsgsPerSubject = 10077 // with the reason in the text: also other limits
+)
+
+// readAck reads a publish acknowledgement. retry tells that JetStream could not
+// answer now and the publish must be repeated.
+func readAck(m *nats.Msg) (err error, retry bool) {
+	if len(m.Data) == 0 {
+		return nil, true // 503: no responders
+	}
+	if !bytes.Contains(m.Data, []byte(`"error"`)) {
+		return nil, false
+	}
+	var r struct {
+		Error *struct {
+			Code        int    `json:"code"`
+			ErrCode     int    `json:"err_code"`
+			Description string `json:"description"`
+		} `json:"error"`
+	}
+	switch jerr := json.Unmarshal(m.Data, &r); {
+	case jerr != nil:
+		return api.Wrap(api.Internal, "publish", "unreadable acknowledgement", jerr), false
+	case r.Error == nil || r.Error.ErrCode == codeDuplicateInBatch:
+		return nil, false
+	case r.Error.ErrCode == codeMaxMsgsPerSubject:
+		return api.Errorf(api.Busy, "publish", "queue is full"), false
+	case r.Error.Code == 503:
+		return nil, true
+	case r.Error.Code == 400:
+		return api.Errorf(api.Busy, "publish", "not stored: %s", r.Error.Description), false
+	default:
+		return api.Errorf(api.Unavailable, "publish", "not stored: %s", r.Error.Description), false
+	}
+}

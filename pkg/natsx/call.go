@@ -1,0 +1,147 @@
+package natsx
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"sluice/pkg/api"
+)
+
+// callTimeout is for callers whose context has no deadline.
+const callTimeout = 5 * time.Second
+
+// Call asks a service and waits for its answer, for 5 s when ctx has no
+// deadline. Every error is an *api.Error: the service's own, or Unavailable when
+// nobody answered.
+func Call[Req, Resp any](ctx context.Context, nc *nats.Conn, subject string, req Req) (Resp, error) {
+	var none Resp
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	m, err := request(ctx, subject, req)
+	if err != nil {
+		return none, err
+	}
+	answer, err := nc.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return none, callError(subject, err)
+	}
+	return open[Resp](subject, answer)
+}
+
+// Scatter asks everybody who listens on subject, and returns the answers that
+// came until there were want of them (0 = no limit) or wait was over: fewer than
+// want is no error. Answers that are errors count, and are returned joined,
+// beside the others. When nobody listens the error is Unavailable.
+func Scatter[Req, Resp any](ctx context.Context, nc *nats.Conn, subject string, req Req, want int, wait time.Duration) ([]Resp, error) {
+	outer := ctx
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	m, err := request(ctx, subject, req)
+	if err != nil {
+		return nil, err
+	}
+	m.Reply = nc.NewRespInbox()
+	sub, err := nc.SubscribeSync(m.Reply)
+	if err != nil {
+		return nil, callError(subject, err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails only when the connection is gone, and the subscription with it
+	if err := nc.PublishMsg(m); err != nil {
+		return nil, callError(subject, err)
+	}
+	var all []Resp
+	var errs []error
+	for n := 0; want <= 0 || n < want; n++ {
+		answer, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			if outer.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+				errs = append(errs, callError(subject, err))
+			}
+			break
+		}
+		resp, err := open[Resp](subject, answer)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		all = append(all, resp)
+	}
+	return all, errors.Join(errs...)
+}
+
+// Answer is for subscribers that are no endpoint of a service, such as an edge
+// node on its own subject: it answers a request of [Call] or [Scatter].
+func Answer[Resp any](m *nats.Msg, resp Resp, err error) error {
+	if err != nil {
+		return answerError(m, err)
+	}
+	data, err := json.Marshal(resp)
+	if err != nil {
+		return errors.Join(err, answerError(m, err))
+	}
+	err = m.Respond(data)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return answerError(m, api.Errorf(api.TooLarge, "", "answer of %d bytes is too large", len(data)))
+	}
+	return err
+}
+
+// Question decodes the request that [Answer] will answer.
+func Question[Req any](m *nats.Msg) (Req, error) { return decode[Req](m.Data) }
+
+func answerError(m *nats.Msg, err error) error {
+	out := nats.NewMsg(m.Reply)
+	out.Header.Set(micro.ErrorCodeHeader, api.KindOf(err).String())
+	out.Header.Set(micro.ErrorHeader, peerText(err))
+	return m.RespondMsg(out)
+}
+
+func request[Req any](ctx context.Context, subject string, req Req) (*nats.Msg, error) {
+	data, err := json.Marshal(req)
+	if err != nil {
+		return nil, api.Wrap(api.Internal, op(subject), "encode request", err)
+	}
+	m := nats.NewMsg(subject)
+	m.Data = data
+	if end, ok := ctx.Deadline(); ok {
+		m.Header.Set(hdrPatience, strconv.FormatInt(max(time.Until(end).Milliseconds(), 1), 10))
+	}
+	return m, nil
+}
+
+// open reads an answer: a value, or the error in its headers.
+func open[Resp any](subject string, m *nats.Msg) (Resp, error) {
+	var resp Resp
+	if code := m.Header.Get(micro.ErrorCodeHeader); code != "" {
+		return resp, &api.Error{Kind: api.ParseKind(code), Op: op(subject), Text: m.Header.Get(micro.ErrorHeader)}
+	}
+	if len(m.Data) == 0 {
+		return resp, nil
+	}
+	if err := json.Unmarshal(m.Data, &resp); err != nil {
+		return resp, api.Wrap(api.Internal, op(subject), "answer is not understood", err)
+	}
+	return resp, nil
+}
+
+func callError(subject string, err error) error {
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload):
+		return api.Wrap(api.TooLarge, op(subject), "request is too large", err)
+	case errors.Is(err, nats.ErrBadSubject):
+		return api.Wrap(api.Internal, op(subject), "bad subject", err)
+	case errors.Is(err, nats.ErrNoResponders):
+		return api.Wrap(api.Unavailable, op(subject), "service is not there", err)
+	}
+	return api.Wrap(api.Unavailable, op(subject), "service does not answer", err)
+}
+
+// op is what was being done, for logs: "authn.check".
+func op(subject string) string { return strings.TrimPrefix(subject, "gw.svc.") }

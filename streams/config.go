@@ -1,0 +1,94 @@
+package streams
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Options are the operator's choices for what is kept.
+type Options struct {
+	Roots        []string      // subjects of GW_DATA: subject.Root of every mountpoint, and data.roots
+	Replicas     int           // of every stream and bucket: 1, 3 or 5
+	DataMaxAge   time.Duration // of GW_DATA; 0 = for ever
+	DataMaxBytes int64         // of GW_DATA; 0 = unlimited
+	QueueLimit   int           // messages that wait for one durable subscription
+	WorkLimit    int           // messages that wait in one work queue
+}
+
+// DefaultOptions keeps three days of data on one replica.
+func DefaultOptions() Options {
+	return Options{Roots: []string{"iot.>"}, Replicas: 1, DataMaxAge: 72 * time.Hour, QueueLimit: 1000, WorkLimit: 100_000}
+}
+
+// DuplicateWindow is how long GW_DATA and GW_WORK remember a Nats-Msg-Id. The
+// door gives a publish up well before (gateway.confirmTimeout), so a repeat of
+// it always falls inside.
+const DuplicateWindow = time.Minute
+
+// MarkerTTL is how long the marker of an expired or deleted key stays for
+// watchers. Keys come and go with devices: without it the buckets would only grow.
+const MarkerTTL = time.Minute
+
+func streamConfigs(o Options) []jetstream.StreamConfig {
+	limit := func(c jetstream.StreamConfig) jetstream.StreamConfig {
+		c.Storage, c.Replicas, c.AllowDirect = jetstream.FileStorage, o.Replicas, true
+		c.MaxConsumers = -1 // unset means a server default of 1000
+		return c
+	}
+	return []jetstream.StreamConfig{
+		limit(jetstream.StreamConfig{
+			Name: Data, Description: "messages of devices and applications", Subjects: o.Roots,
+			MaxAge: o.DataMaxAge, MaxBytes: orUnlimited(o.DataMaxBytes), Discard: jetstream.DiscardOld,
+			Duplicates: DuplicateWindow, AllowMsgTTL: true, AllowAtomicPublish: true,
+		}),
+		limit(jetstream.StreamConfig{
+			Name: Work, Description: "work queues", Subjects: []string{"gw.work.>"},
+			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
+			MaxMsgsPerSubject: int64(o.WorkLimit), Duplicates: DuplicateWindow, AllowMsgTTL: true, AllowAtomicPublish: true,
+		}),
+		limit(jetstream.StreamConfig{
+			Name: Queue, Description: "what waits for clients", Subjects: []string{"gw.q.>"},
+			Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: int64(o.QueueLimit),
+			Duplicates: 10 * time.Minute, AllowMsgTTL: true,
+		}),
+		limit(jetstream.StreamConfig{
+			Name: Dead, Description: "messages given up", Subjects: []string{"gw.dead.>"},
+			MaxAge: 30 * 24 * time.Hour, Discard: jetstream.DiscardOld, Duplicates: 10 * time.Minute,
+		}),
+		limit(jetstream.StreamConfig{
+			Name: Events, Description: "what happens to clients", Subjects: []string{"gw.evt.>"},
+			MaxAge: 24 * time.Hour, MaxBytes: 256 << 20, Discard: jetstream.DiscardOld, Duplicates: time.Second,
+		}),
+		limit(jetstream.StreamConfig{
+			Name: Audit, Description: "management changes", Subjects: []string{"gw.audit.>"},
+			MaxAge: 365 * 24 * time.Hour, Discard: jetstream.DiscardOld,
+		}),
+	}
+}
+
+func bucketConfigs(o Options) []jetstream.KeyValueConfig {
+	of := func(name, what string, history uint8, marker time.Duration) jetstream.KeyValueConfig {
+		return jetstream.KeyValueConfig{
+			Bucket: name, Description: what, History: history, Replicas: o.Replicas,
+			Storage: jetstream.FileStorage, LimitMarkerTTL: marker,
+		}
+	}
+	return []jetstream.KeyValueConfig{
+		of(Instances, "desired configuration of instances", 20, 0),
+		of(Status, "instances as nodes run them", 1, MarkerTTL),
+		of(Nodes, "leases of processes", 1, MarkerTTL),
+		of(Partitions, "leases of queue partitions", 1, MarkerTTL),
+		of(Clients, "owners of clients", 1, MarkerTTL),
+		of(Sessions, "durable subscriptions", 1, MarkerTTL),
+		of(Users, "built-in users", 1, 0),
+		of(Banned, "bans", 1, MarkerTTL),
+	}
+}
+
+func orUnlimited(n int64) int64 {
+	if n <= 0 {
+		return -1
+	}
+	return n
+}

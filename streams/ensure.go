@@ -1,0 +1,118 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/pkg/subject"
+)
+
+// Ensure makes all streams and buckets as o says, or updates them. It may run
+// in every process at once: the last writer's options stand, and all processes
+// of one deployment are started with the same. It waits while JetStream has no
+// leader yet, until ctx ends.
+func Ensure(ctx context.Context, js jetstream.JetStream, o Options) error {
+	if err := CheckRoots(o.Roots); err != nil {
+		return err
+	}
+	for _, c := range streamConfigs(o) {
+		if err := eventually(ctx, func() error { return ensureStream(ctx, js, c) }); err != nil {
+			return fmt.Errorf("streams: %s: %w", c.Name, err)
+		}
+	}
+	for _, c := range bucketConfigs(o) {
+		if err := eventually(ctx, func() error { return ensureBucket(ctx, js, c) }); err != nil {
+			return fmt.Errorf("streams: %s: %w", c.Bucket, err)
+		}
+	}
+	return nil
+}
+
+// CheckRoots refuses roots that GW_DATA cannot take: none, wildcard first, the
+// control plane, or two that overlap.
+func CheckRoots(roots []string) error {
+	if len(roots) == 0 {
+		return errors.New("streams: GW_DATA needs at least one root: give an instance a mountpoint with a literal first level, or set data.roots")
+	}
+	for i, r := range roots {
+		if subject.Reserved(r) {
+			return fmt.Errorf("streams: root %q is reserved or begins with a wildcard", r)
+		}
+		for _, other := range roots[:i] {
+			if subject.Overlap(r, other) {
+				return fmt.Errorf("streams: roots %q and %q overlap", other, r)
+			}
+		}
+	}
+	return nil
+}
+
+// MergeRoots drops roots that another one covers, in a stable order.
+func MergeRoots(roots []string) []string {
+	slices.Sort(roots)
+	var out []string
+	for _, r := range slices.Compact(roots) {
+		covered := slices.ContainsFunc(roots, func(o string) bool {
+			return o != r && subject.Match(o, r) && !(subject.Match(r, o) && r < o)
+		})
+		if !covered {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// ensureStream creates first: a start on an empty store, or on one that is
+// right already, then costs one request a stream.
+func ensureStream(ctx context.Context, js jetstream.JetStream, c jetstream.StreamConfig) error {
+	_, err := js.CreateStream(ctx, c)
+	if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return err
+	}
+	if c.Name == Data { // another process may have added roots of its own instances
+		s, err := js.Stream(ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		c.Subjects = MergeRoots(append(slices.Clone(s.CachedInfo().Config.Subjects), c.Subjects...))
+	}
+	_, err = js.UpdateStream(ctx, c)
+	return err
+}
+
+func ensureBucket(ctx context.Context, js jetstream.JetStream, c jetstream.KeyValueConfig) error {
+	_, err := js.CreateKeyValue(ctx, c)
+	if errors.Is(err, jetstream.ErrBucketExists) {
+		_, err = js.UpdateKeyValue(ctx, c)
+	}
+	return err
+}
+
+// eventually repeats while JetStream is still electing: a cluster that starts
+// together with us answers "no responders" or times out for some seconds.
+func eventually(ctx context.Context, f func() error) error {
+	for {
+		err := f()
+		if err == nil || !temporary(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, context.Cause(ctx))
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func temporary(err error) bool {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return api.Code == 503
+	}
+	return errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, jetstream.ErrNoStreamResponse)
+}

@@ -1,0 +1,76 @@
+// Package streams is the one place that names what sluice keeps in NATS: every
+// subject root, stream and bucket, with its configuration, and [Ensure], which
+// makes them so. docs/subjects.md explains the contract to users.
+package streams
+
+import "sluice/pkg/subject"
+
+// Streams.
+const (
+	Data   = "GW_DATA"    // mounted topics, the data plane: roots computed from the instances
+	Work   = "GW_WORK"    // gw.work.<name>: work queues (STOMP /queue/name)
+	Queue  = "GW_QUEUE_0" // gw.q.<p>.<proto>.<inst>.<client>.<sub>: what waits for a client
+	Dead   = "GW_DEAD"    // gw.dead.<reason>.<proto>.<inst>.<client>: given up
+	Events = "GW_EVENTS"  // gw.evt.<proto>.<inst>.<event>.<client>: the hooks
+	Audit  = "GW_AUDIT"   // gw.audit.<who>.<verb>: management changes
+)
+
+// Buckets.
+const (
+	Instances  = "GW_INSTANCES"  // desired configuration, history 20
+	Status     = "GW_STATUS"     // observed, <node>.<proto>.<inst>; lives as long as the node's lease
+	Nodes      = "GW_NODES"      // leases of processes
+	Partitions = "GW_PARTITIONS" // leases of queue partitions
+	Clients    = "GW_CLIENTS"    // owner of a client; revision = epoch
+	Sessions   = "GW_SESSIONS"   // durable subscriptions
+	Users      = "GW_USERS"      // built-in users of authn
+	Banned     = "GW_BANNED"     // bans
+)
+
+// Headers written by the door, and by nobody else.
+const (
+	HdrProto       = "Gw-Proto"
+	HdrInstance    = "Gw-Instance"
+	HdrClient      = "Gw-Client"
+	HdrUser        = "Gw-User"
+	HdrQoS         = "Gw-Qos"
+	HdrRetain      = "Gw-Retain"
+	HdrTs          = "Gw-Ts"      // RFC 3339 with milliseconds, UTC
+	HdrProps       = "Gw-Props"   // further headers of the device's message, as a query string: a=1&b=2
+	HdrSubject     = "Gw-Subject" // in queues and dead letters: where the message was published
+	HdrSeq         = "Gw-Seq"     // in queues: its GW_DATA sequence; in deliveries: its queue sequence
+	HdrEpoch       = "Gw-Epoch"   // in deliveries: the ownership they are meant for
+	HdrAttempt     = "Gw-Attempt" // in deliveries: 1 for the first
+	HdrSub         = "Gw-Sub"     // in deliveries: id of the durable subscription
+	HdrReason      = "Gw-Reason"  // in dead letters
+	HdrContentType = "Content-Type"
+)
+
+// WorkSubject is the subject of a work queue. The mountpoint is part of the
+// name, so that tenants do not share queues.
+func WorkSubject(name string) string { return "gw.work." + subject.Token(name) }
+
+// WorkConsumer is the durable consumer that all subscribers of a queue share.
+func WorkConsumer(name string) string { return "work-" + subject.Token(name) }
+
+// DeadSubject is where a message goes that was given up. key is
+// api.ClientKey.String(), or the producer's when no client is known.
+func DeadSubject(reason, key string) string { return "gw.dead." + reason + "." + key }
+
+// EventSubject is gw.evt.<proto>.<inst>.<event>.<client>.
+func EventSubject(proto, inst, event, client string) string {
+	return "gw.evt." + subject.Token(proto) + "." + subject.Token(inst) + "." + event + "." + subject.Token(client)
+}
+
+// EdgeSubject addresses one edge node: verb is dn, kick, list, trace or drain.
+// key is api.ClientKey.String(), "" for verbs about the node.
+func EdgeSubject(node, verb, key string) string {
+	s := "gw.edge." + subject.Token(node) + "." + verb
+	if key != "" {
+		s += "." + key
+	}
+	return s
+}
+
+// ServiceSubject is a NATS micro endpoint, gw.svc.<service>.<verb>.
+func ServiceSubject(service, verb string) string { return "gw.svc." + service + "." + verb }

@@ -80,15 +80,15 @@ func Scatter[Req, Resp any](ctx context.Context, nc *nats.Conn, subject string, 
 // node on its own subject: it answers a request of [Call] or [Scatter].
 func Answer[Resp any](m *nats.Msg, resp Resp, err error) error {
 	if err != nil {
-		return answerError(m, err)
+		return m.RespondMsg(errorMsg(m.Reply, err))
 	}
 	data, err := json.Marshal(resp)
 	if err != nil {
-		return errors.Join(err, answerError(m, err))
+		return errors.Join(err, m.RespondMsg(errorMsg(m.Reply, err)))
 	}
 	err = m.Respond(data)
 	if errors.Is(err, nats.ErrMaxPayload) {
-		return answerError(m, api.Errorf(api.TooLarge, "", "answer of %d bytes is too large", len(data)))
+		return m.RespondMsg(errorMsg(m.Reply, tooLarge(data)))
 	}
 	return err
 }
@@ -96,11 +96,25 @@ func Answer[Resp any](m *nats.Msg, resp Resp, err error) error {
 // Question decodes the request that [Answer] will answer.
 func Question[Req any](m *nats.Msg) (Req, error) { return decode[Req](m.Data) }
 
-func answerError(m *nats.Msg, err error) error {
-	out := nats.NewMsg(m.Reply)
-	out.Header.Set(micro.ErrorCodeHeader, api.KindOf(err).String())
-	out.Header.Set(micro.ErrorHeader, peerText(err))
-	return m.RespondMsg(out)
+// errorMsg is an error as micro writes it: kind and text in headers.
+func errorMsg(to string, err error) *nats.Msg {
+	m := nats.NewMsg(to)
+	m.Header.Set(micro.ErrorCodeHeader, api.KindOf(err).String())
+	m.Header.Set(micro.ErrorHeader, peerText(err))
+	return m
+}
+
+// peerText is never empty and has no line breaks: it travels in a header.
+func peerText(err error) string {
+	text := strings.Join(strings.Fields(api.PeerText(err)), " ")
+	if text == "" {
+		return api.KindOf(err).String()
+	}
+	return text
+}
+
+func tooLarge(data []byte) error {
+	return api.Errorf(api.TooLarge, "answer", "answer of %d bytes is too large", len(data))
 }
 
 func request[Req any](ctx context.Context, subject string, req Req) (*nats.Msg, error) {

@@ -65,7 +65,7 @@ func TestReconnectAfterRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Shutdown()
+	t.Cleanup(s.Shutdown)
 	began := time.Now()
 	eventually(t, "reconnected", nc.IsConnected)
 	t.Logf("reconnected %s after the restart", time.Since(began))
@@ -76,6 +76,8 @@ func TestReconnectAfterRestart(t *testing.T) {
 		t.Errorf("a message came late: %v", m)
 	}
 	eventually(t, "states", func() bool { mu.Lock(); defer mu.Unlock(); return len(states) == 3 })
+	mu.Lock()
+	defer mu.Unlock()
 	if !states[0] || states[1] || !states[2] {
 		t.Errorf("states %v", states)
 	}

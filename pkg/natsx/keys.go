@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"sluice/streams"
 )
@@ -127,3 +128,7 @@ func withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 	return context.WithTimeout(ctx, callTimeout)
 }
+
+// NewID is a short unique text for incarnations and leases, of [A-Za-z0-9]. Its
+// end differs from one call to the next; its beginning only between processes.
+func NewID() string { return nuid.Next() }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 )
 
 var (
@@ -51,7 +50,7 @@ func Acquire(ctx context.Context, js jetstream.JetStream, bucket, key string, va
 	if ttl < minTTL {
 		return nil, fmt.Errorf("natsx: lease %s: ttl %s is less than %s", key, ttl, minTTL)
 	}
-	l := &Lease{kv: keys{js, bucket, key}, id: nuid.Next(), ttl: ttl, start: time.Now(), value: value}
+	l := &Lease{kv: keys{js, bucket, key}, id: NewID(), ttl: ttl, start: time.Now(), value: value}
 	var expect uint64
 	for range casTries {
 		sent := time.Now()

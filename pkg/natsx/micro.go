@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -29,10 +30,12 @@ const (
 // Service is a NATS micro service of this process.
 type Service struct {
 	name   string
+	nc     *nats.Conn
 	ms     micro.Service
 	ctx    context.Context // of all calls
 	cancel context.CancelFunc
 
+	endpoints  sync.Map // name -> *endpoint
 	mu         sync.Mutex
 	stopping   bool
 	calls      sync.WaitGroup
@@ -42,12 +45,14 @@ type Service struct {
 // Serve makes a service known to NATS; version is a semantic one. The calls it
 // answers are added with [Handle].
 func Serve(nc *nats.Conn, name, version, description string) (*Service, error) {
-	ms, err := micro.AddService(nc, micro.Config{Name: name, Version: version, Description: description})
+	s := &Service{name: name, nc: nc, onInternal: func(string, error) {}}
+	ms, err := micro.AddService(nc, micro.Config{Name: name, Version: version, Description: description, StatsHandler: s.stats})
 	if err != nil {
 		return nil, fmt.Errorf("natsx: service %s: %w", name, err)
 	}
-	ctx, cancel := context.WithCancel(context.Background()) // a root: only Stop ends it
-	return &Service{name: name, ms: ms, ctx: ctx, cancel: cancel, onInternal: func(string, error) {}}, nil
+	s.ms = ms
+	s.ctx, s.cancel = context.WithCancel(context.Background()) // a root: only Stop ends it
+	return s, nil
 }
 
 // OnInternal has f told of every Internal error and panic, whose text callers do
@@ -75,6 +80,20 @@ func (s *Service) Stop() error {
 	return errors.Join(err, fmt.Errorf("natsx: service %s: calls still running after %s", s.name, 2*stopTimeout))
 }
 
+// stats is the data field of an endpoint in the answer to $SRV.STATS.
+func (s *Service) stats(of *micro.Endpoint) any {
+	v, ok := s.endpoints.Load(of.Name)
+	if !ok {
+		return nil
+	}
+	c := &v.(*endpoint).counts
+	return struct {
+		Calls  int64         `json:"calls"`
+		Errors int64         `json:"errors"`
+		Time   time.Duration `json:"processing_time"`
+	}{c.calls.Load(), c.errors.Load(), time.Duration(c.nanos.Load())}
+}
+
 // begin counts a call, unless the service is stopping.
 func (s *Service) begin() bool {
 	s.mu.Lock()
@@ -92,6 +111,13 @@ type endpoint struct {
 	verb     string
 	in, work chan struct{}
 	answer   func(ctx context.Context, data []byte) ([]byte, error)
+	counts   counts
+}
+
+// counts are in the statistics of the service: those of micro itself see only
+// how long it takes to start a goroutine.
+type counts struct {
+	calls, errors, nanos atomic.Int64
 }
 
 // Handle answers a verb of a service, on streams.ServiceSubject(name, verb), in
@@ -113,6 +139,7 @@ func Handle[Req, Resp any](s *Service, verb string, h func(ctx context.Context, 
 		return json.Marshal(resp)
 	}
 	name := strings.ReplaceAll(verb, ".", "-") // endpoint names cannot have dots
+	s.endpoints.Store(name, e)
 	err := s.ms.AddEndpoint(name, micro.HandlerFunc(e.handle), micro.WithEndpointSubject(streams.ServiceSubject(s.name, verb)))
 	if err != nil {
 		return fmt.Errorf("natsx: service %s: verb %s: %w", s.name, verb, err)
@@ -125,12 +152,12 @@ func (e *endpoint) handle(r micro.Request) {
 	select {
 	case e.in <- struct{}{}:
 	default:
-		refuse(r, api.Errorf(api.Busy, e.verb, "too many calls"))
+		e.reply(r.Reply(), nil, api.Errorf(api.Busy, e.verb, "too many calls"))
 		return
 	}
 	if !e.s.begin() {
 		<-e.in
-		refuse(r, api.Errorf(api.Unavailable, e.verb, "service is stopping"))
+		e.reply(r.Reply(), nil, api.Errorf(api.Unavailable, e.verb, "service is stopping"))
 		return
 	}
 	ctx, cancel := context.WithTimeout(e.s.ctx, patience(r.Headers()))
@@ -138,32 +165,43 @@ func (e *endpoint) handle(r micro.Request) {
 		defer e.s.calls.Done()
 		defer func() { <-e.in }()
 		defer cancel()
-		e.run(ctx, r)
+		data, err := e.turn(ctx, r.Data())
+		e.reply(r.Reply(), data, err)
 	}()
 }
 
-func (e *endpoint) run(ctx context.Context, r micro.Request) {
+// turn waits for a place and does the work.
+func (e *endpoint) turn(ctx context.Context, data []byte) ([]byte, error) {
 	select {
 	case e.work <- struct{}{}:
 		defer func() { <-e.work }()
-	case <-ctx.Done(): // the caller has gone; its answer is for the statistics
-		refuse(r, api.Errorf(api.Busy, e.verb, "waited too long"))
-		return
+	case <-ctx.Done():
+		return nil, api.Errorf(api.Busy, e.verb, "waited too long")
 	}
-	data, err := e.guarded(ctx, r.Data())
+	start := time.Now()
+	defer func() { e.counts.nanos.Add(int64(time.Since(start))) }()
+	return e.guarded(ctx, data)
+}
+
+// reply does not use the request's own Respond and Error: they write to the
+// request while micro, which takes a handler that has returned for done, reads
+// it. When the caller cannot be told of an error it runs into its time-out;
+// there is nobody else to tell.
+func (e *endpoint) reply(to string, data []byte, err error) {
+	e.counts.calls.Add(1)
 	if err == nil {
-		err = r.Respond(data)
-		if strings.Contains(errText(err), nats.ErrMaxPayload.Error()) { // micro wraps only the text
-			err = api.Errorf(api.TooLarge, e.verb, "answer of %d bytes is too large", len(data))
+		if err = e.s.nc.Publish(to, data); errors.Is(err, nats.ErrMaxPayload) {
+			err = tooLarge(data)
 		}
 	}
 	if err == nil {
 		return
 	}
+	e.counts.errors.Add(1)
 	if api.KindOf(err) == api.Internal {
 		e.s.onInternal(e.verb, err)
 	}
-	refuse(r, err)
+	_ = e.s.nc.PublishMsg(errorMsg(to, err))
 }
 
 // guarded is answer with panics as errors.
@@ -174,21 +212,6 @@ func (e *endpoint) guarded(ctx context.Context, data []byte) (out []byte, err er
 		}
 	}()
 	return e.answer(ctx, data)
-}
-
-// refuse sends an error to the caller. When even that fails it runs into its
-// time-out; there is nobody else to tell.
-func refuse(r micro.Request, err error) {
-	_ = r.Error(api.KindOf(err).String(), peerText(err), nil)
-}
-
-// peerText is never empty and has no line breaks: it travels in a header.
-func peerText(err error) string {
-	text := strings.Join(strings.Fields(api.PeerText(err)), " ")
-	if text == "" {
-		return api.KindOf(err).String()
-	}
-	return text
 }
 
 // hdrPatience is how long the caller waits, in milliseconds: a duration, for

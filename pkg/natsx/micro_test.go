@@ -104,6 +104,10 @@ func TestErrorsTravel(t *testing.T) {
 			t.Errorf("%d: %v", n, err)
 		}
 	}
+	m, err := nc.Request("$SRV.STATS.fail", nil, time.Second)
+	if err != nil || !strings.Contains(string(m.Data), `"data":{"calls":10,"errors":10,`) {
+		t.Errorf("statistics: %v, %s", err, m.Data)
+	}
 	eventually(t, "internal errors reported", func() bool { mu.Lock(); defer mu.Unlock(); return len(seen) == 3 })
 	if !strings.Contains(seen[1], "foreign secret") || !strings.Contains(seen[2], "panic: ouch") {
 		t.Errorf("reported: %q", seen)

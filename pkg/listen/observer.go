@@ -1,0 +1,29 @@
+package listen
+
+// Reasons for which a connection is refused, as [Observer.Rejected] gets them.
+const (
+	RejectMaxConnections = "max_connections" // the cap was reached
+	RejectRate           = "rate"            // more than max_conn_rate in a second
+	RejectAccess         = "access"          // an access rule denies the address
+	RejectProxy          = "proxy"           // no or a wrong PROXY header
+	RejectHandshake      = "handshake"       // TLS or WebSocket failed, or took too long
+)
+
+// Observer counts. Its methods are called from many goroutines.
+//
+// Opened and Closed come in pairs, for each connection that was let in by cap
+// and rate: a gauge of sockets. Some of them are Rejected in between.
+type Observer interface {
+	Opened()
+	Closed()
+	Rejected(reason string)
+	Panic()
+}
+
+// blind is the Observer of those who gave none.
+type blind struct{}
+
+func (blind) Opened()         {}
+func (blind) Closed()         {}
+func (blind) Rejected(string) {}
+func (blind) Panic()          {}

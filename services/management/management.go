@@ -1,0 +1,127 @@
+package management
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/pkg/natsx"
+	"sluice/streams"
+)
+
+const (
+	nodeTimeout  = 2 * time.Second
+	flushTimeout = 5 * time.Second
+)
+
+// Deps are what the service needs. The streams and buckets must exist when Run
+// begins.
+type Deps struct {
+	NC          *nats.Conn
+	JS          jetstream.JetStream
+	Log         *slog.Logger  // nil = none
+	Version     string        // of the program
+	NodeTimeout time.Duration // for a node to answer; default 2s
+}
+
+// Service is one instance of management.
+type Service struct {
+	Deps
+	nodes, clients, bans jetstream.KeyValue
+
+	ready, done chan struct{}
+	failure     error // of Run, to be read after done
+}
+
+// New makes a service that answers while Run runs.
+func New(d Deps) (*Service, error) {
+	if d.NC == nil || d.JS == nil {
+		return nil, errors.New("management: NC and JS are needed")
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.NodeTimeout <= 0 {
+		d.NodeTimeout = nodeTimeout
+	}
+	return &Service{Deps: d, ready: make(chan struct{}), done: make(chan struct{})}, nil
+}
+
+// Run answers until ctx ends, which is no error. It may be called once.
+func (s *Service) Run(ctx context.Context) error {
+	defer close(s.done)
+	s.failure = s.run(ctx)
+	return s.failure
+}
+
+// Ready waits until the service answers. It fails when Run has ended before.
+func (s *Service) Ready(ctx context.Context) error {
+	select {
+	case <-s.ready:
+		return nil
+	case <-s.done:
+		return errors.Join(errors.New("management: ended before it was ready"), s.failure)
+	case <-ctx.Done():
+		return fmt.Errorf("management: not ready: %w", context.Cause(ctx))
+	}
+}
+
+func (s *Service) run(ctx context.Context) (err error) {
+	for name, to := range map[string]*jetstream.KeyValue{streams.Nodes: &s.nodes, streams.Clients: &s.clients, streams.Banned: &s.bans} {
+		if *to, err = s.JS.KeyValue(ctx, name); err != nil {
+			return fmt.Errorf("management: %s: %w", name, err)
+		}
+	}
+	svc, err := natsx.Serve(s.NC, "mgmt", semantic(s.Version), "what runs, and what operators ask of it")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, svc.Stop()) }()
+	if err := s.handle(svc); err != nil {
+		return err
+	}
+	// An endpoint answers once the server has its subscription.
+	if err := s.NC.FlushTimeout(flushTimeout); err != nil {
+		return fmt.Errorf("management: %w", err)
+	}
+	close(s.ready)
+	<-ctx.Done()
+	return nil
+}
+
+func (s *Service) handle(svc *natsx.Service) error {
+	svc.OnInternal(func(verb string, err error) { s.Log.Error("call failed", "verb", verb, "error", err) })
+	return errors.Join(
+		natsx.Handle(svc, "gateway.list", s.listGateways),
+		natsx.Handle(svc, "gateway.lookup", s.lookupGateway),
+		natsx.Handle(svc, "clients.list", s.listClients),
+		natsx.Handle(svc, "clients.lookup", s.lookupClient),
+		natsx.Handle(svc, "clients.kick", s.kick),
+		natsx.Handle(svc, "nodes.list", s.listNodes),
+		natsx.Handle(svc, "metrics", s.metrics),
+		natsx.Handle(svc, "banned.list", s.listBans),
+		natsx.Handle(svc, "banned.put", s.putBan),
+		natsx.Handle(svc, "banned.delete", s.deleteBan),
+	)
+}
+
+var semver = regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
+
+// semantic makes a version that micro takes of "v1.2.3", "dev" or a commit.
+func semantic(v string) string {
+	if v = strings.TrimPrefix(v, "v"); semver.MatchString(v) {
+		return v
+	}
+	plain := regexp.MustCompile(`[^0-9A-Za-z-]+`).ReplaceAllString(v, "-")
+	if plain == "" {
+		plain = "dev"
+	}
+	return "0.0.0+" + plain
+}

@@ -3,38 +3,33 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"time"
 
 	"sluice/pkg/api"
 	"sluice/pkg/config"
-	"sluice/pkg/listen"
 	"sluice/pkg/subject"
 )
 
 // InstanceConfig is what every instance of every protocol can be told.
 type InstanceConfig struct {
-	Enable         bool                 `conf:"enable" doc:"false: known, but nothing is started"`
-	Mountpoint     string               `conf:"mountpoint" doc:"put before every topic; ${clientid}, ${username}, ${client_attrs.x} are filled in"`
-	AllowAnonymous bool                 `conf:"allow_anonymous" doc:"let devices in that no user is known for"`
-	DefaultUser    DefaultUser          `conf:"default_user" doc:"one user without a user database"`
-	Override       Override             `conf:"clientinfo_override" doc:"templates such as ${Packet.headers.login}"`
-	Authorization  []Rule               `conf:"authorization" doc:"first match decides; none = all allowed"`
-	IdleTimeout    time.Duration        `conf:"idle_timeout" doc:"a connection must be a client within this time"`
-	AuthTimeout    time.Duration        `conf:"auth_timeout" doc:"how long authentication may take"`
-	MaxInflight    int                  `conf:"max_inflight" doc:"publishes of one client not yet stored; reading stops above"`
-	MaxPending     int                  `conf:"max_pending" doc:"messages that wait for one slow client before they are dropped"`
-	MaxPendingSize config.Size          `conf:"max_pending_bytes" doc:"the same in bytes"`
-	QueueWindow    int                  `conf:"queue_window" doc:"unacknowledged messages of one queue or durable subscription"`
-	MaxDeliver     int                  `conf:"max_deliver" doc:"deliveries of a queued message before it is a dead letter"`
-	MaxSubs        int                  `conf:"max_subscriptions" doc:"subscriptions of one client"`
-	Listener       map[string]Listeners `conf:"listener" doc:"listener.<type>.<name>"`
+	Enable         bool          `conf:"enable" doc:"false: known, but nothing is started"`
+	Mountpoint     string        `conf:"mountpoint" doc:"put before every topic; ${clientid}, ${username}, ${client_attrs.x} are filled in"`
+	AllowAnonymous bool          `conf:"allow_anonymous" doc:"let devices in that no user is known for"`
+	DefaultUser    DefaultUser   `conf:"default_user" doc:"one user without a user database"`
+	Override       Override      `conf:"clientinfo_override" doc:"templates such as ${Packet.headers.login}"`
+	Authorization  []Rule        `conf:"authorization" doc:"first match decides; none = all allowed"`
+	IdleTimeout    time.Duration `conf:"idle_timeout" doc:"a connection must be a client within this time"`
+	AuthTimeout    time.Duration `conf:"auth_timeout" doc:"how long authentication may take"`
+	MaxInflight    int           `conf:"max_inflight" doc:"publishes of one client not yet stored; reading stops above"`
+	MaxPending     int           `conf:"max_pending" doc:"messages that wait for one slow client before they are dropped"`
+	MaxPendingSize config.Size   `conf:"max_pending_bytes" doc:"the same in bytes"`
+	QueueWindow    int           `conf:"queue_window" doc:"unacknowledged messages of one queue or durable subscription"`
+	MaxDeliver     int           `conf:"max_deliver" doc:"deliveries of a queued message before it is a dead letter"`
+	MaxSubs        int           `conf:"max_subscriptions" doc:"subscriptions of one client"`
+	Listener       Listeners     `conf:"listener" doc:"listener.<type>.<name>"`
 }
-
-// Listeners are the listeners of one type by name.
-type Listeners map[string]listen.Config
 
 // DefaultUser is a login that needs no user database.
 type DefaultUser struct {
@@ -104,13 +99,9 @@ func (c *InstanceConfig) checkListeners(k Kind) (errs []error) {
 			errs = append(errs, fmt.Errorf("listener.%s: %s has no such transport (%v)", typ, k.Proto, k.Transports))
 			continue
 		}
-		for name, l := range named {
-			path := "listener." + typ + "." + name
+		for name := range named {
 			if !listenerName.MatchString(name) {
-				errs = append(errs, fmt.Errorf("%s: a listener's name begins with a letter and has letters, digits, _ and -", path))
-			}
-			if err := l.Validate(); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", path, err))
+				errs = append(errs, fmt.Errorf("listener.%s.%s: a listener's name begins with a letter and has letters, digits, _ and -", typ, name))
 			}
 		}
 	}
@@ -135,15 +126,4 @@ func (c *InstanceConfig) rules() []api.Rule {
 		out[i] = api.Rule(r)
 	}
 	return out
-}
-
-// each calls f for all listeners in a stable order, with type and name filled in.
-func (c *InstanceConfig) each(f func(listen.Config)) {
-	for _, typ := range slices.Sorted(maps.Keys(c.Listener)) {
-		for _, name := range slices.Sorted(maps.Keys(c.Listener[typ])) {
-			l := c.Listener[typ][name]
-			l.Type, l.Name = typ, name
-			f(l)
-		}
-	}
 }

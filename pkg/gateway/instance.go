@@ -66,7 +66,7 @@ func (i *Instance) Name() string { return i.kind.Proto + "." + i.name }
 func (i *Instance) open(ctx context.Context) error {
 	var errs []error
 	var opened []*listening
-	i.conf.each(func(c listen.Config) {
+	i.conf.Listener.each(func(c listen.Config) {
 		if !c.Enable || !i.conf.Enable {
 			return
 		}

@@ -14,9 +14,14 @@ type Kind struct {
 	Proto      string   // "stomp"
 	Transports []string // listener types it can serve: tcp, tls, ws, wss
 	Frames     []string // frame types, for metrics
+	// Subprotocols are offered to WebSocket clients where a listener names none.
+	Subprotocols []string
 	// Defaults is a new configuration with all defaults, for decoding into and
 	// for default-config.
 	Defaults func() Config
+	// Development is the configuration of the instance that runs without a file:
+	// on loopback, with anonymous devices.
+	Development string
 }
 
 // Config is an edge's configuration: its own keys beside the common ones, which
@@ -48,5 +53,29 @@ func (k Kind) Decode(n *config.Node) (Config, error) {
 	if err := config.Decode(n, c); err != nil {
 		return nil, err
 	}
-	return c, c.Common().check(k)
+	k.offerSubprotocols(c.Common())
+	return c, n.Wrap(c.Common().check(k))
+}
+
+// Named tells "stomp { default { ... } }" from the seed's "stomp { ... }", whose
+// instance is named default: no instance has the name of a key.
+func (k Kind) Named(block *config.Node) bool {
+	names := block.Children()
+	for _, c := range names {
+		if !c.IsBlock() || config.HasKey(k.Defaults(), c.Name()) {
+			return false
+		}
+	}
+	return len(names) > 0
+}
+
+func (k Kind) offerSubprotocols(c *InstanceConfig) {
+	for _, named := range c.Listener {
+		for name, l := range named {
+			if len(l.WebSocket.Subprotocols) == 0 {
+				l.WebSocket.Subprotocols = k.Subprotocols
+				named[name] = l
+			}
+		}
+	}
 }

@@ -39,11 +39,17 @@ type NodeConfig struct {
 	Metrics  *metrics.Metrics
 }
 
+// holding is a lease with the name of its term: an owner record of an earlier
+// term is stale, although it names this node.
+type holding struct {
+	*natsx.Lease
+	unique string
+}
+
 // Node is the door's side of one process.
 type Node struct {
 	NodeConfig
-	unique    string // of this start
-	lease     atomic.Pointer[natsx.Lease]
+	held      atomic.Pointer[holding]
 	pub       *publisher
 	router    *router
 	bans      *banList
@@ -61,7 +67,7 @@ type Node struct {
 // Open takes the node's lease and starts what the door needs. The streams must
 // exist.
 func Open(ctx context.Context, c NodeConfig) (*Node, error) {
-	n := &Node{NodeConfig: c, unique: newID(), clients: map[string]*client{}, instances: map[string]*Instance{}}
+	n := &Node{NodeConfig: c, clients: map[string]*client{}, instances: map[string]*Instance{}}
 	var err error
 	if n.clientsKV, err = c.JS.KeyValue(ctx, streams.Clients); err != nil {
 		return nil, fmt.Errorf("gateway: %s: %w", streams.Clients, err)
@@ -72,7 +78,7 @@ func Open(ctx context.Context, c NodeConfig) (*Node, error) {
 	if n.bans, err = watchBans(ctx, c.JS); err != nil {
 		return nil, fmt.Errorf("gateway: %s: %w", streams.Banned, err)
 	}
-	if n.pub, err = newPublisher(c.NC, c.Log, c.Metrics, n.unique); err != nil {
+	if n.pub, err = newPublisher(c.NC, c.Log, c.Metrics, newID()); err != nil {
 		return nil, fmt.Errorf("gateway: publisher: %w", err)
 	}
 	n.router = newRouter(c.NC)
@@ -113,24 +119,24 @@ func (n *Node) Close(ctx context.Context) error {
 	n.bans.close()
 	n.router.close()
 	n.wg.Wait()
-	if rerr := n.lease.Load().Release(ctx); rerr != nil && err == nil {
+	if rerr := n.held.Load().Release(ctx); rerr != nil && err == nil {
 		err = fmt.Errorf("gateway: release lease: %w", rerr)
 	}
 	return err
 }
 
 func (n *Node) acquire(ctx context.Context) error {
-	n.unique = newID()
-	l, err := natsx.Acquire(ctx, n.JS, streams.Nodes, subject.Token(n.ID), n.leaseValue(), leaseTTL)
+	unique := newID()
+	l, err := natsx.Acquire(ctx, n.JS, streams.Nodes, subject.Token(n.ID), n.leaseValue(unique), leaseTTL)
 	if err != nil {
 		return fmt.Errorf("gateway: lease of node %q: %w", n.ID, err)
 	}
-	n.lease.Store(l)
+	n.held.Store(&holding{l, unique})
 	return nil
 }
 
-func (n *Node) leaseValue() []byte {
-	return mustJSON(api.NodeLease{Node: n.ID, Lease: n.unique, Services: n.Services, Version: n.Version, StartedAt: time.Now().UTC()})
+func (n *Node) leaseValue(unique string) []byte {
+	return mustJSON(api.NodeLease{Node: n.ID, Lease: unique, Services: n.Services, Version: n.Version, StartedAt: time.Now().UTC()})
 }
 
 // keepLease renews. When the lease is lost, for instance because this process
@@ -138,7 +144,7 @@ func (n *Node) leaseValue() []byte {
 // new lease is taken for new ones.
 func (n *Node) keepLease(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := n.lease.Load().Keep(ctx, leaseEvery)
+		err := n.held.Load().Keep(ctx, leaseEvery)
 		if ctx.Err() != nil {
 			return
 		}
@@ -195,7 +201,7 @@ func (n *Node) Ready() error {
 	if s := n.NC.Status(); s != nats.CONNECTED {
 		return fmt.Errorf("NATS is %s", s)
 	}
-	if !n.lease.Load().Valid() {
+	if !n.held.Load().Valid() {
 		return fmt.Errorf("node lease is not held")
 	}
 	return nil

@@ -17,10 +17,11 @@ import (
 // of the record is the epoch: it grows with every owner, so whoever comes later
 // wins, and an older owner can neither renew nor delete what a newer one wrote.
 func (n *Node) own(ctx context.Context, c *client) error {
-	if !n.lease.Load().Valid() {
+	held := n.held.Load()
+	if !held.Valid() {
 		return api.Errorf(api.Unavailable, "connect", "this node has no lease at the moment, try later")
 	}
-	value := mustJSON(api.Owner{Node: n.ID, Lease: n.unique, Peer: c.info.Peer, ConnectedAt: c.info.ConnectedAt})
+	value := mustJSON(api.Owner{Node: n.ID, Lease: held.unique, Peer: c.info.Peer, ConnectedAt: c.info.ConnectedAt})
 	for try := 0; ; try++ {
 		epoch, before, err := n.claim(ctx, c.key, value)
 		if err == nil {

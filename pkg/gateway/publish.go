@@ -100,7 +100,7 @@ func (c *client) stored(n int, confirm bool, tag uint64, err error) {
 
 // outgoing authorises, mounts and dresses a message.
 func (c *client) outgoing(m Message) (*nats.Msg, error) {
-	if !c.node.lease.Load().Valid() { // paused past the lease: the client may have a newer owner
+	if !c.node.held.Load().Valid() { // paused past the lease: the client may have a newer owner
 		c.kick(ErrLeaseLost)
 		return nil, api.Errorf(api.Unavailable, "publish", "%w", ErrLeaseLost)
 	}

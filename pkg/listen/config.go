@@ -20,7 +20,7 @@ type Config struct {
 	Type string `conf:"-"` // tcp, tls (or ssl), ws, wss
 	Name string `conf:"-"`
 
-	Bind                 string        `conf:"bind" doc:"address:port, or only a port for all interfaces; port 0 takes a free one"`
+	Bind                 string        `conf:"bind,listen_on" doc:"address:port, or only a port for all interfaces; port 0 takes a free one"`
 	Enable               bool          `conf:"enable" doc:"false: known, but not started"`
 	MaxConnections       int           `conf:"max_connections" doc:"open connections, with those in a handshake; more are reset at once"`
 	MaxConnRate          int           `conf:"max_conn_rate" doc:"new connections a second; more are reset at once"`
@@ -95,6 +95,9 @@ func Default(typ string) Config {
 		WebSocket: WSConfig{Path: "/", AllowOriginAbsence: true, MaxFrameSize: 1 << 20, MessageType: MessageAuto},
 	}
 }
+
+// Address is the bind as the network wants it: ":61613" for "61613".
+func (c Config) Address() string { return c.normal().Bind }
 
 // normal has the aliases resolved and defaults for what is not given.
 func (c Config) normal() Config {

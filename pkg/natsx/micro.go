@@ -42,11 +42,11 @@ type Service struct {
 	onInternal func(verb string, err error)
 }
 
-// Serve makes a service known to NATS; version is a semantic one. The calls it
-// answers are added with [Handle].
+// Serve makes a service known to NATS; version is that of the program, in any
+// form. The calls it answers are added with [Handle].
 func Serve(nc *nats.Conn, name, version, description string) (*Service, error) {
 	s := &Service{name: name, nc: nc, onInternal: func(string, error) {}}
-	ms, err := micro.AddService(nc, micro.Config{Name: name, Version: version, Description: description, StatsHandler: s.stats})
+	ms, err := micro.AddService(nc, micro.Config{Name: name, Version: semantic(version), Description: description, StatsHandler: s.stats})
 	if err != nil {
 		return nil, fmt.Errorf("natsx: service %s: %w", name, err)
 	}
@@ -189,7 +189,7 @@ func (e *endpoint) turn(ctx context.Context, data []byte) ([]byte, error) {
 // there is nobody else to tell.
 func (e *endpoint) reply(to string, data []byte, err error) {
 	e.counts.calls.Add(1)
-	if err == nil {
+	if err == nil && to != "" {
 		if err = e.s.nc.Publish(to, data); errors.Is(err, nats.ErrMaxPayload) {
 			err = tooLarge(data)
 		}
@@ -201,7 +201,9 @@ func (e *endpoint) reply(to string, data []byte, err error) {
 	if api.KindOf(err) == api.Internal {
 		e.s.onInternal(e.verb, err)
 	}
-	_ = e.s.nc.PublishMsg(errorMsg(to, err))
+	if to != "" {
+		_ = e.s.nc.PublishMsg(errorMsg(to, err))
+	}
 }
 
 // guarded is answer with panics as errors.

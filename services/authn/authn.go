@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -93,7 +91,7 @@ func (s *Service) run(ctx context.Context) (err error) {
 	if err := s.users.load(ctx, w); err != nil {
 		return fmt.Errorf("authn: load users: %w", err)
 	}
-	svc, err := natsx.Serve(s.NC, "authn", semantic(s.Version), "who may come in")
+	svc, err := natsx.Serve(s.NC, "authn", s.Version, "who may come in")
 	if err != nil {
 		return err
 	}
@@ -117,18 +115,4 @@ func (s *Service) handle(svc *natsx.Service) error {
 		natsx.Handle(svc, "user.delete", s.remove),
 		natsx.Handle(svc, "user.list", s.list),
 	)
-}
-
-var semver = regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
-
-// semantic makes a version that micro takes of "v1.2.3", "dev" or a commit.
-func semantic(v string) string {
-	if v = strings.TrimPrefix(v, "v"); semver.MatchString(v) {
-		return v
-	}
-	plain := regexp.MustCompile(`[^0-9A-Za-z-]+`).ReplaceAllString(v, "-")
-	if plain == "" {
-		plain = "dev"
-	}
-	return "0.0.0+" + plain
 }

@@ -100,9 +100,3 @@ func TestMetricsAreSummed(t *testing.T) {
 	_, err = call[MetricsRequest, Metrics](t, h, "metrics", MetricsRequest{Gateway: ".x"})
 	require.Equal(t, api.Invalid, api.KindOf(err))
 }
-
-func TestVersionsAreSemantic(t *testing.T) {
-	for in, want := range map[string]string{"v1.2.3": "1.2.3", "dev": "0.0.0+dev", "": "0.0.0+dev", "a/b": "0.0.0+a-b"} {
-		require.Equal(t, want, semantic(in))
-	}
-}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -79,7 +77,7 @@ func (s *Service) run(ctx context.Context) (err error) {
 			return fmt.Errorf("management: %s: %w", name, err)
 		}
 	}
-	svc, err := natsx.Serve(s.NC, "mgmt", semantic(s.Version), "what runs, and what operators ask of it")
+	svc, err := natsx.Serve(s.NC, "mgmt", s.Version, "what runs, and what operators ask of it")
 	if err != nil {
 		return err
 	}
@@ -110,18 +108,4 @@ func (s *Service) handle(svc *natsx.Service) error {
 		natsx.Handle(svc, "banned.put", s.putBan),
 		natsx.Handle(svc, "banned.delete", s.deleteBan),
 	)
-}
-
-var semver = regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
-
-// semantic makes a version that micro takes of "v1.2.3", "dev" or a commit.
-func semantic(v string) string {
-	if v = strings.TrimPrefix(v, "v"); semver.MatchString(v) {
-		return v
-	}
-	plain := regexp.MustCompile(`[^0-9A-Za-z-]+`).ReplaceAllString(v, "-")
-	if plain == "" {
-		plain = "dev"
-	}
-	return "0.0.0+" + plain
 }

@@ -22,10 +22,9 @@ type Config struct {
 
 // Frame limits what a device may send in one frame.
 type Frame struct {
-	MaxHeaders       int         `conf:"max_headers" doc:"headers of one frame"`
-	MaxHeaderLength  int         `conf:"max_header_length" doc:"bytes of one header, name and value"`
-	MaxHeadersLength int         `conf:"max_headers_length" doc:"EMQX's name of max_header_length; 0 = not given"`
-	MaxBodyLength    config.Size `conf:"max_body_length" doc:"bytes of a body"`
+	MaxHeaders      int         `conf:"max_headers" doc:"headers of one frame"`
+	MaxHeaderLength int         `conf:"max_header_length,max_headers_length" doc:"bytes of one header, name and value"`
+	MaxBodyLength   config.Size `conf:"max_body_length" doc:"bytes of a body"`
 }
 
 // Transaction limits what a device may hold in transactions.
@@ -54,13 +53,6 @@ func DefaultConfig() *Config {
 	}
 }
 
-func (f Frame) headerLength() int {
-	if f.MaxHeadersLength > 0 {
-		return f.MaxHeadersLength
-	}
-	return f.MaxHeaderLength
-}
-
 const (
 	maxBatch     = 1000                   // what JetStream takes in one atomic batch
 	minHeartBeat = 100 * time.Millisecond // below it heart-beats are a load, not a sign of life
@@ -75,8 +67,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	within("frame.max_headers", int64(c.Frame.MaxHeaders), 1, 10_000)
-	within("frame.max_header_length", int64(c.Frame.headerLength()), 16, 1<<20)
-	within("frame.max_headers_length", int64(c.Frame.MaxHeadersLength), 0, 1<<20)
+	within("frame.max_header_length", int64(c.Frame.MaxHeaderLength), 16, 1<<20)
 	within("frame.max_body_length", int64(c.Frame.MaxBodyLength), 1, 64<<20)
 	within("transaction.max_open", int64(c.Transaction.MaxOpen), 1, 1000)
 	within("transaction.max_frames", int64(c.Transaction.MaxFrames), 1, maxBatch)

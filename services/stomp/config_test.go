@@ -19,26 +19,18 @@ func TestDefaultConfigIsValid(t *testing.T) {
 	require.NotSame(t, c, Kind().Defaults(), "each instance has its own")
 }
 
-func TestConfigTakesEMQXName(t *testing.T) {
-	c := DefaultConfig()
-	c.Frame.MaxHeadersLength = 2048
-	require.NoError(t, c.Validate())
-	require.Equal(t, 2048, c.Edge().(*edge).limits.MaxHeaderLength)
-}
-
 func TestConfigRefused(t *testing.T) {
 	for key, change := range map[string]func(*Config){
-		"frame.max_headers":        func(c *Config) { c.Frame.MaxHeaders = 0 },
-		"frame.max_header_length":  func(c *Config) { c.Frame.MaxHeaderLength = 1 },
-		"frame.max_headers_length": func(c *Config) { c.Frame.MaxHeadersLength = -1 },
-		"frame.max_body_length":    func(c *Config) { c.Frame.MaxBodyLength = 1 << 40 },
-		"transaction.max_open":     func(c *Config) { c.Transaction.MaxOpen = 0 },
-		"transaction.max_frames":   func(c *Config) { c.Transaction.MaxFrames = 1001 },
-		"transaction.max_bytes":    func(c *Config) { c.Transaction.MaxBytes = 0 },
-		"transaction.timeout":      func(c *Config) { c.Transaction.Timeout = 0 },
-		"heart_beat.send":          func(c *Config) { c.HeartBeat.Send = time.Millisecond },
-		"heart_beat.want":          func(c *Config) { c.HeartBeat.Want = -time.Second },
-		"write_timeout":            func(c *Config) { c.WriteTimeout = 0 },
+		"frame.max_headers":       func(c *Config) { c.Frame.MaxHeaders = 0 },
+		"frame.max_header_length": func(c *Config) { c.Frame.MaxHeaderLength = 1 },
+		"frame.max_body_length":   func(c *Config) { c.Frame.MaxBodyLength = 1 << 40 },
+		"transaction.max_open":    func(c *Config) { c.Transaction.MaxOpen = 0 },
+		"transaction.max_frames":  func(c *Config) { c.Transaction.MaxFrames = 1001 },
+		"transaction.max_bytes":   func(c *Config) { c.Transaction.MaxBytes = 0 },
+		"transaction.timeout":     func(c *Config) { c.Transaction.Timeout = 0 },
+		"heart_beat.send":         func(c *Config) { c.HeartBeat.Send = time.Millisecond },
+		"heart_beat.want":         func(c *Config) { c.HeartBeat.Want = -time.Second },
+		"write_timeout":           func(c *Config) { c.WriteTimeout = 0 },
 	} {
 		c := DefaultConfig()
 		change(c)

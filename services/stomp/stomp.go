@@ -20,7 +20,13 @@ func Kind() gateway.Kind {
 			stomp.CmdSubscribe, stomp.CmdUnsubscribe, stomp.CmdAck, stomp.CmdNack, stomp.CmdBegin,
 			stomp.CmdCommit, stomp.CmdAbort, stomp.CmdDisconnect, stomp.CmdReceipt, stomp.CmdError, heartBeat,
 		},
-		Defaults: func() gateway.Config { return DefaultConfig() },
+		Subprotocols: []string{"v12.stomp", "v11.stomp", "v10.stomp"},
+		Defaults:     func() gateway.Config { return DefaultConfig() },
+		Development: `
+allow_anonymous: true
+listener.tcp.default.bind: "127.0.0.1:61613"
+listener.ws.default.bind: "127.0.0.1:61614"
+`,
 	}
 }
 
@@ -38,7 +44,7 @@ func (c *Config) Edge() gateway.Edge {
 		conf: *c,
 		limits: stomp.Limits{
 			MaxHeaders:      c.Frame.MaxHeaders,
-			MaxHeaderLength: c.Frame.headerLength(),
+			MaxHeaderLength: c.Frame.MaxHeaderLength,
 			MaxBodyLength:   int(c.Frame.MaxBodyLength),
 		},
 		server:  "sluice/" + version(),
@@ -62,7 +68,7 @@ type peer struct {
 
 // Serve speaks STOMP on a connection until it ends, and closes it.
 func (e *edge) Serve(ctx context.Context, c *listen.Conn, door gateway.Door, env gateway.Env) {
-	e.serve(ctx, c, peer{addr: c.RemoteAddr().String()}, door, env)
+	e.serve(ctx, c, peer{addr: c.RemoteAddr().String(), certCN: c.CertCN}, door, env)
 }
 
 func (e *edge) serve(ctx context.Context, nc net.Conn, p peer, door gateway.Door, env gateway.Env) {

@@ -140,6 +140,9 @@ func (d door) authenticate(ctx context.Context, h Hello) (api.AuthResponse, erro
 		ClientKey: d.key(h.ClientID), Listener: d.listener, Peer: h.Peer, Username: h.Username, Password: h.Password,
 		CertCN: h.CertCN, AllowAnonymous: d.inst.conf.AllowAnonymous,
 	})
+	if api.KindOf(err) == api.Busy { // says when to come back better than we could
+		return resp, err
+	}
 	if err != nil {
 		return resp, api.Wrap(api.Unavailable, "connect", "authentication is not available, try later", errors.Join(err, context.Cause(ctx)))
 	}

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,11 +8,13 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"sluice/pkg/api"
+	"sluice/pkg/natsx"
 	"sluice/streams"
 )
 
 // onEdge answers what comes on gw.edge.<node>.>: one wildcard subscription for
-// the node, however many clients it has.
+// the node, however many clients it has. Deliveries and kicks are handed on at
+// once; what an operator asks for must not hold them up.
 func (n *Node) onEdge(m *nats.Msg) {
 	verb, key, _ := strings.Cut(strings.TrimPrefix(m.Subject, streams.EdgeSubject(n.ID, "", "")), ".")
 	switch verb {
@@ -23,20 +23,32 @@ func (n *Node) onEdge(m *nats.Msg) {
 	case "kick":
 		n.onKick(key, m)
 	case "list":
-		var req api.ListRequest
-		if err := json.Unmarshal(m.Data, &req); err == nil {
-			n.reply(m, n.list(req))
-		}
+		n.wg.Go(func() { answer(n, m, n.list) })
 	case "status":
-		n.reply(m, n.Status())
+		n.wg.Go(func() { answer(n, m, func(struct{}) ([]api.InstanceStatus, error) { return n.Status(), nil }) })
+	case "metrics":
+		n.wg.Go(func() { answer(n, m, n.snapshot) })
+	default:
+		n.respond(m, nil, api.Errorf(api.NotFound, "edge", "node %s knows no verb %q", n.ID, verb))
 	}
 }
 
-func (n *Node) reply(m *nats.Msg, v any) {
+// answer decodes the question, asks f and sends what it says.
+func answer[Req, Resp any](n *Node, m *nats.Msg, f func(Req) (Resp, error)) {
+	req, err := natsx.Question[Req](m)
+	if err != nil {
+		n.respond(m, nil, err)
+		return
+	}
+	resp, err := f(req)
+	n.respond(m, resp, err)
+}
+
+func (n *Node) respond(m *nats.Msg, v any, err error) {
 	if m.Reply == "" {
 		return
 	}
-	if err := n.NC.Publish(m.Reply, mustJSON(v)); err != nil {
+	if err := natsx.Answer(m, v, err); err != nil {
 		n.Log.Warn("answer not sent", "subject", m.Subject, "error", err)
 	}
 }
@@ -47,7 +59,7 @@ func (n *Node) onKick(key string, m *nats.Msg) {
 	c := n.find(key)
 	epoch, _ := strconv.ParseUint(m.Header.Get(streams.HdrEpoch), 10, 64)
 	if c == nil || epoch != 0 && c.info.Epoch >= epoch {
-		n.reply(m, false)
+		n.respond(m, false, nil)
 		return
 	}
 	if m.Header.Get(streams.HdrReason) == "taken_over" {
@@ -55,14 +67,49 @@ func (n *Node) onKick(key string, m *nats.Msg) {
 	} else {
 		c.kick(ErrKicked)
 	}
-	n.reply(m, true)
+	n.respond(m, true, nil)
 }
 
-// maxPage keeps an answer below NATS' usual payload limit of 1 MiB.
-const maxPage = 500
+// snapshot is what this node counted for gateways: "stomp.default", or "stomp"
+// for all instances of a protocol, or "" for all.
+func (n *Node) snapshot(req struct {
+	Gateway string `json:"gateway"`
+}) (map[string]float64, error) {
+	proto, inst, _ := strings.Cut(req.Gateway, ".")
+	return n.Metrics.Snapshot(proto, inst), nil
+}
 
-// list gives this node's clients that match, in the order of their keys.
-func (n *Node) list(req api.ListRequest) api.ListResponse {
+const (
+	maxPage     = 500      // clients in one answer
+	answerSpare = 16 << 10 // of NATS' payload limit, for what is around them
+)
+
+// list gives this node's clients that match, in the order of their keys. A page
+// also ends where it would not fit a NATS message.
+func (n *Node) list(req api.ListRequest) (api.ListResponse, error) {
+	found := n.matching(req)
+	limit := req.Limit
+	if limit <= 0 || limit > maxPage {
+		limit = maxPage
+	}
+	room := int(n.NC.MaxPayload()) - answerSpare
+	r := api.ListResponse{Count: len(found), Data: []api.ClientInfo{}}
+	for _, c := range found {
+		if c.key <= req.After {
+			continue
+		}
+		info := c.Info()
+		room -= len(mustJSON(info)) + 1
+		if len(r.Data) == limit || room < 0 && len(r.Data) > 0 {
+			r.Next = r.Data[len(r.Data)-1].ClientKey.String()
+			break
+		}
+		r.Data = append(r.Data, info)
+	}
+	return r, nil
+}
+
+func (n *Node) matching(req api.ListRequest) []*client {
 	n.mu.Lock()
 	var found []*client
 	for _, c := range n.clients {
@@ -72,22 +119,7 @@ func (n *Node) list(req api.ListRequest) api.ListResponse {
 	}
 	n.mu.Unlock()
 	slices.SortFunc(found, func(a, b *client) int { return strings.Compare(a.key, b.key) })
-	limit := req.Limit
-	if limit <= 0 || limit > maxPage {
-		limit = maxPage
-	}
-	r := api.ListResponse{Count: len(found), Data: []api.ClientInfo{}}
-	for _, c := range found {
-		if c.key <= req.After {
-			continue
-		}
-		if len(r.Data) == limit {
-			r.Next = r.Data[limit-1].ClientKey.String()
-			break
-		}
-		r.Data = append(r.Data, c.Info())
-	}
-	return r
+	return found
 }
 
 func matches(c *client, r api.ListRequest) bool {
@@ -97,28 +129,4 @@ func matches(c *client, r api.ListRequest) bool {
 		(r.LikeClientID == "" || strings.Contains(c.info.Client, r.LikeClientID)) &&
 		(r.Username == "" || c.info.Username == r.Username) &&
 		(r.Node == "" || c.info.Node == r.Node)
-}
-
-// reasonLabel makes a small enum of a reason, for metrics.
-func reasonLabel(err error) string {
-	for _, r := range [...]struct {
-		err   error
-		label string
-	}{
-		{nil, "normal"}, {ErrTakenOver, "taken_over"}, {ErrKicked, "kicked"}, {ErrBanned, "banned"},
-		{ErrExpired, "expired"}, {ErrLeaseLost, "lease_lost"}, {ErrShutdown, "shutdown"},
-		{ErrKeepalive, "keepalive"}, {ErrIdle, "idle"}, {ErrSlow, "slow"}, {ErrProtocol, "protocol"}, {ErrClosed, "closed"},
-	} {
-		if errors.Is(err, r.err) {
-			return r.label
-		}
-	}
-	return "error"
-}
-
-func reasonText(err error) string {
-	if label := reasonLabel(err); label != "error" {
-		return label
-	}
-	return api.PeerText(err)
 }

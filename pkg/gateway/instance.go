@@ -94,7 +94,7 @@ func (i *Instance) open(ctx context.Context) error {
 func (i *Instance) serve(ctx context.Context, l *listening) {
 	defer close(l.done)
 	d := i.door(l.conf)
-	env := Env{Log: i.log, Metrics: i.metrics}
+	env := Env{Log: i.log, Metrics: i.metrics, Version: i.node.Version}
 	err := l.Serve(context.WithoutCancel(ctx), func(ctx context.Context, c *listen.Conn) {
 		i.edge.Serve(ctx, c, d, env)
 	})

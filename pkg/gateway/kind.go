@@ -44,6 +44,7 @@ type Edge interface {
 type Env struct {
 	Log     *slog.Logger
 	Metrics *metrics.Instance
+	Version string // of the program, for greetings
 }
 
 // Decode reads the configuration of one instance of this kind strictly and

@@ -60,15 +60,15 @@ func (n *Node) install(c *client, epoch uint64, before *api.Owner) {
 	n.mu.Lock()
 	c.info.Epoch = epoch
 	old := n.clients[c.key]
-	if old != nil && old.info.Epoch > epoch { // two connects at once on this node: the later claim stands
-		n.mu.Unlock()
-		c.kick(ErrTakenOver)
-		return
+	superseded := old != nil && old.info.Epoch > epoch // two connects at once on this node: the later claim stands
+	if !superseded {
+		n.clients[c.key] = c
 	}
-	n.clients[c.key] = c
 	n.mu.Unlock()
-	c.metrics.Connected()
+	c.metrics.Connected() // Close counts it out, superseded or not
 	switch {
+	case superseded:
+		c.kick(ErrTakenOver)
 	case old != nil:
 		old.kick(ErrTakenOver)
 	case before != nil && before.Node != n.ID:

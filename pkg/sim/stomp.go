@@ -202,8 +202,11 @@ func (s *STOMP) Subscribe(ctx context.Context, id, destination string, headers .
 
 // Ack acknowledges a MESSAGE by the rule of the version.
 func (s *STOMP) Ack(ctx context.Context, m stomp.Frame) error {
-	return s.Do(ctx, s.answer(stomp.CmdAck, m))
+	return s.Do(ctx, s.AckFrame(m))
 }
+
+// AckFrame is the ACK of a MESSAGE.
+func (s *STOMP) AckFrame(m stomp.Frame) stomp.Frame { return s.answer(stomp.CmdAck, m) }
 
 // Nack refuses a MESSAGE.
 func (s *STOMP) Nack(ctx context.Context, m stomp.Frame) error {

@@ -98,7 +98,7 @@ func (c *conn) connected(client gateway.Client, toServer, toClient time.Duration
 	return c.out.frame(stomp.Frame{Command: stomp.CmdConnected, Headers: []stomp.Header{
 		{Name: "version", Value: c.version.String()},
 		{Name: "session", Value: info.ClientKey.String() + "." + strconv.FormatUint(info.Epoch, 36)},
-		{Name: "server", Value: c.edge.server},
+		{Name: "server", Value: "sluice/" + c.env.Version},
 		{Name: "heart-beat", Value: beats.String()},
 	}}, c.version)
 }

@@ -3,7 +3,6 @@ package stomp
 import (
 	"context"
 	"net"
-	"runtime/debug"
 
 	"sluice/pkg/gateway"
 	"sluice/pkg/listen"
@@ -34,7 +33,6 @@ listener.ws.default.bind: "127.0.0.1:61614"
 type edge struct {
 	conf    Config
 	limits  stomp.Limits
-	server  string // the server header of CONNECTED
 	buffers *buffers
 }
 
@@ -47,17 +45,8 @@ func (c *Config) Edge() gateway.Edge {
 			MaxHeaderLength: c.Frame.MaxHeaderLength,
 			MaxBodyLength:   int(c.Frame.MaxBodyLength),
 		},
-		server:  "sluice/" + version(),
 		buffers: newBuffers(),
 	}
-}
-
-// version is that of the module this program was built from.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "dev"
 }
 
 // peer is what the listener knows of the other side.

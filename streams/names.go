@@ -41,6 +41,7 @@ const (
 	HdrSeq         = "Gw-Seq"     // in queues: its GW_DATA sequence; in deliveries: its queue sequence
 	HdrEpoch       = "Gw-Epoch"   // in deliveries: the ownership they are meant for
 	HdrAttempt     = "Gw-Attempt" // in deliveries: 1 for the first
+	HdrPrev        = "Gw-Prev"    // in deliveries: queue sequence of the one before, 0 = none; shows gaps
 	HdrSub         = "Gw-Sub"     // in deliveries: id of the durable subscription
 	HdrReason      = "Gw-Reason"  // in dead letters
 	HdrContentType = "Content-Type"

@@ -23,6 +23,7 @@ type durableSub struct {
 
 	mu     sync.Mutex
 	flying map[uint64]string // queue sequence -> where the answer goes
+	last   uint64            // the highest queue sequence taken
 	closed bool
 }
 
@@ -76,9 +77,14 @@ func (n *Node) onDeliver(key string, m *nats.Msg) {
 	epoch, _ := strconv.ParseUint(m.Header.Get(streams.HdrEpoch), 10, 64)
 	seq, _ := strconv.ParseUint(m.Header.Get(streams.HdrSeq), 10, 64)
 	attempt, _ := strconv.Atoi(m.Header.Get(streams.HdrAttempt))
+	prev, _ := strconv.ParseUint(m.Header.Get(streams.HdrPrev), 10, 64)
 	id, err := subject.Untoken(m.Header.Get(streams.HdrSub))
-	if c == nil || err != nil || c.info.Epoch != epoch || !c.take(id, seq, attempt, m) {
+	if c == nil || err != nil || c.info.Epoch != epoch {
 		n.answer(m.Reply, api.DeliverGone)
+		return
+	}
+	if refusal := c.take(id, seq, prev, attempt, m); refusal != "" {
+		n.answer(m.Reply, refusal)
 	}
 }
 
@@ -88,33 +94,39 @@ func (n *Node) answer(reply, what string) {
 	}
 }
 
-// take hands a message to the connection. The same message again, from an owner
-// that has heard nothing, only renews where the answer goes.
-func (c *client) take(id string, seq uint64, attempt int, m *nats.Msg) bool {
+// take hands a message to the connection, or says why not. The same message
+// again, from an owner that has heard nothing, only renews where the answer
+// goes. A message behind one that was lost on the way is refused: the device
+// gets them in order.
+func (c *client) take(id string, seq, prev uint64, attempt int, m *nats.Msg) (refusal string) {
 	c.mu.Lock()
 	sub := c.subs[id]
 	c.mu.Unlock()
 	if sub == nil || sub.durable == nil {
-		return false
+		return api.DeliverGone
 	}
 	d := sub.durable
 	d.mu.Lock()
-	if d.closed {
-		d.mu.Unlock()
-		return false
-	}
 	_, again := d.flying[seq]
-	d.flying[seq] = m.Reply
+	switch {
+	case d.closed:
+		refusal = api.DeliverGone
+	case prev > d.last:
+		refusal = api.DeliverGap + " " + strconv.FormatUint(d.last, 10)
+	default:
+		d.flying[seq] = m.Reply
+		d.last = max(d.last, seq)
+	}
 	d.mu.Unlock()
-	if again {
-		return true
+	if again || refusal != "" {
+		return refusal
 	}
 	in := newInbound(m.Header.Get(streams.HdrSubject), m.Header, m.Data)
 	del := Delivery{Sub: id, Topic: c.unmount(in), Msg: in, Seq: seq, Attempt: attempt, done: func(err error) { d.done(seq, err) }}
 	if !c.inbox.push(Event{Kind: Delivered, Delivery: del}) {
 		d.done(seq, ErrClosed)
 	}
-	return true
+	return ""
 }
 
 func (d *durableSub) done(seq uint64, err error) {

@@ -104,7 +104,7 @@ func (t *term) fetch(ctx context.Context, s *sub, a action, to target, hint *que
 	}
 	now := time.Now()
 	s.mu.Lock()
-	if s.gen != to.gen {
+	if s.gen != to.gen || a.seq != s.f.cursor { // an answer to an older question
 		s.mu.Unlock()
 		return nil
 	}
@@ -114,12 +114,12 @@ func (t *term) fetch(ctx context.Context, s *sub, a action, to target, hint *que
 		return nil
 	}
 	s.hint = nil
-	attempt, send := s.f.found(m.seq, now)
+	prev, attempt, send := s.f.found(m.seq, now)
 	s.mu.Unlock()
 	if !send {
 		return nil
 	}
-	return t.deliver(ctx, s, m, attempt, to)
+	return t.deliver(ctx, s, m, prev, attempt, to)
 }
 
 // resend sends a message once more that is unanswered or was refused.
@@ -143,16 +143,17 @@ func (t *term) resend(ctx context.Context, s *sub, a action, to target) error {
 		return nil
 	}
 	t.Metrics.Retry()
-	return t.deliver(ctx, s, m, a.attempt, to)
+	return t.deliver(ctx, s, m, a.prev, a.attempt, to)
 }
 
 // deliver publishes a message to the node of the client.
-func (t *term) deliver(ctx context.Context, s *sub, q *queued, attempt int, to target) error {
+func (t *term) deliver(ctx context.Context, s *sub, q *queued, prev uint64, attempt int, to target) error {
 	seq := strconv.FormatUint(q.seq, 10)
 	m := nats.NewMsg(streams.EdgeSubject(to.node, "dn", s.cl.name))
 	m.Header, m.Data = ownHeader(q.header), q.data
 	m.Header.Set(streams.HdrSub, subject.Token(s.id))
 	m.Header.Set(streams.HdrSeq, seq)
+	m.Header.Set(streams.HdrPrev, strconv.FormatUint(prev, 10))
 	m.Header.Set(streams.HdrEpoch, strconv.FormatUint(to.epoch, 10))
 	m.Header.Set(streams.HdrAttempt, strconv.Itoa(attempt))
 	m.Reply = t.inbox + ".d." + strconv.FormatUint(s.handle, 10) + "." + strconv.FormatUint(to.gen, 10) + "." + seq

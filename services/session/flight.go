@@ -33,6 +33,7 @@ type flight struct {
 	attached     bool
 	window       int
 	cursor, tail uint64
+	last         uint64 // the last one found, whatever became of it
 	sure, stale  bool
 	shots        []shot           // sent and not answered, by sequence
 	doomed       []uint64         // acknowledged, to be deleted
@@ -41,12 +42,14 @@ type flight struct {
 	notBefore    time.Time        // after a failure of NATS
 
 	missingSince, missingLast time.Time // the node had no subscription
+	gapAfter                  uint64    // the last gap
+	gapAt                     time.Time
 }
 
 type tries struct{ sent, refused int }
 
 type shot struct {
-	seq uint64
+	seq, prev uint64 // prev was sent before it, in this attachment
 	tries
 	due time.Time
 }
@@ -64,6 +67,7 @@ const (
 type action struct {
 	do      doing
 	seq     uint64
+	prev    uint64
 	attempt int
 	leader  bool
 	tail    uint64 // as it was when the question was asked
@@ -73,7 +77,7 @@ type action struct {
 func (f *flight) attach(window int) {
 	f.detach()
 	f.attached, f.window = true, max(window, 1)
-	f.cursor, f.sure, f.stale = 1, false, false
+	f.cursor, f.last, f.sure, f.stale = 1, 0, false, false
 	f.notBefore, f.missingSince, f.missingLast = time.Time{}, time.Time{}, time.Time{}
 }
 
@@ -105,7 +109,7 @@ func (f *flight) next(now time.Time) action {
 	}
 	for _, s := range f.shots {
 		if !now.Before(s.due) {
-			return action{do: resend, seq: s.seq, attempt: s.sent}
+			return action{do: resend, seq: s.seq, prev: s.prev, attempt: s.sent}
 		}
 	}
 	if len(f.shots)+len(f.dying) < f.window && !f.caughtUp() {
@@ -125,21 +129,48 @@ func (f *flight) stored(seq uint64) (isNext bool) {
 }
 
 // found says that seq is the first message from cursor on. send is false when
-// the device has acknowledged or refused it for good already.
-func (f *flight) found(seq uint64, now time.Time) (attempt int, send bool) {
+// the device has acknowledged or refused it for good already. prev is what was
+// sent before it.
+func (f *flight) found(seq uint64, now time.Time) (prev uint64, attempt int, send bool) {
 	if seq < f.cursor {
-		return 0, false
+		return 0, 0, false
 	}
 	f.cursor, f.stale = seq+1, false
 	f.tail = max(f.tail, seq)
 	if slices.Contains(f.doomed, seq) || slices.Contains(f.dying, seq) {
-		return 0, false
+		return 0, 0, false
 	}
 	t := f.before[seq]
 	delete(f.before, seq)
 	t.sent++
-	f.shots = append(f.shots, shot{seq, t, now.Add(f.retx)})
-	return t.sent, true
+	prev, f.last = f.last, seq
+	f.shots = append(f.shots, shot{seq, prev, t, now.Add(f.retx)})
+	return prev, t.sent, true
+}
+
+// gap says that the edge has nothing after seq: what was sent since is sent
+// again, in order, before anything else; it does not count as tried. The edge
+// refuses everything that was on its way behind the gap, so the same word comes
+// many times: once is enough.
+func (f *flight) gap(seq uint64, now time.Time) {
+	if seq == f.gapAfter && now.Sub(f.gapAt) < hurry {
+		return
+	}
+	f.gapAfter, f.gapAt, f.stale = seq, now, true
+	f.shots = slices.DeleteFunc(f.shots, func(s shot) bool {
+		if s.seq <= seq {
+			return false
+		}
+		if s.sent--; s.sent > 0 || s.refused > 0 {
+			if f.before == nil {
+				f.before = map[uint64]tries{}
+			}
+			f.before[s.seq] = s.tries
+		}
+		f.cursor = min(f.cursor, s.seq)
+		return true
+	})
+	f.last = min(f.last, seq)
 }
 
 // nothing says that there was no message from cursor on, when tail was as in a.

@@ -22,7 +22,7 @@ func feed(f *flight, queue []uint64) (sent []uint64) {
 			i, _ := slices.BinarySearch(queue, a.seq)
 			if i == len(queue) {
 				f.nothing(a)
-			} else if _, send := f.found(queue[i], time.Now()); send {
+			} else if _, _, send := f.found(queue[i], time.Now()); send {
 				sent = append(sent, queue[i])
 			}
 		case resend:
@@ -130,7 +130,7 @@ func TestFlightDeletesBeforeItReads(t *testing.T) {
 	feed(f, []uint64{1, 2})
 	f.ack(1)
 	f.attach(2)
-	if _, send := f.found(1, time.Now()); send {
+	if _, _, send := f.found(1, time.Now()); send {
 		t.Fatal("an acknowledged message was sent again")
 	}
 }
@@ -207,7 +207,7 @@ func TestFlightRandom(t *testing.T) {
 				i, _ := slices.BinarySearch(queue, a.seq)
 				if i == len(queue) || !a.leader && r.IntN(3) == 0 {
 					f.nothing(a)
-				} else if n, send := f.found(queue[i], now); send && n == 1 {
+				} else if _, n, send := f.found(queue[i], now); send && n == 1 {
 					first = append(first, queue[i])
 				}
 			case resend:
@@ -231,5 +231,30 @@ func TestFlightRandom(t *testing.T) {
 		want(t, "left in the queue", len(queue), 0)
 		want(t, "sent", len(first), 200)
 		want(t, "in order", slices.IsSorted(first), true)
+	}
+}
+
+// TestFlightGap: the edge says what it has; the rest comes again, in order, and
+// does not count as tried.
+func TestFlightGap(t *testing.T) {
+	f := testFlight(8)
+	now := time.Now()
+	for seq := range uint64(5) {
+		f.stored(seq + 1)
+		f.found(seq+1, now)
+	}
+	f.ack(1)
+	f.gap(2, now)
+	f.gap(2, now) // told for each message behind the gap
+	want(t, "still under way", len(f.shots), 1)
+	for _, seq := range []uint64{3, 4, 5} {
+		f.removed(1)
+		a := f.next(now)
+		want(t, "from", a.seq, seq)
+		want(t, "asked of the leader", a.leader, seq == 3)
+		prev, attempt, send := f.found(seq, now)
+		want(t, "sent", send, true)
+		want(t, "attempt", attempt, 1)
+		want(t, "behind", prev, seq-1)
 	}
 }

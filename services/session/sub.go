@@ -1,6 +1,8 @@
 package session
 
 import (
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -144,6 +146,11 @@ func (s *sub) answered(gen, seq uint64, m *nats.Msg, now time.Time) {
 	case gen != s.gen || s.closed:
 	case string(m.Data) == api.DeliverNak:
 		s.f.nak(seq, now)
+	case strings.HasPrefix(string(m.Data), api.DeliverGap+" "):
+		if last, err := strconv.ParseUint(string(m.Data[len(api.DeliverGap)+1:]), 10, 64); err == nil && last < seq {
+			s.f.gap(last, now)
+			s.hint = nil // reading goes back
+		}
 	case string(m.Data) == api.DeliverGone:
 		s.gone()
 	case len(m.Data) == 0 && m.Header.Get("Status") == "503":

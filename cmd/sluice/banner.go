@@ -37,7 +37,7 @@ func (x *process) banner(w io.Writer, took time.Duration) error {
 	}
 	if stomp != "" {
 		host, port, _ := strings.Cut(stomp, ":")
-		fmt.Fprintf(&b, "\nSend a message as a STOMP device:\n  printf 'CONNECT\\naccept-version:1.2\\nhost:x\\n\\n\\0SEND\\ndestination:hello/world\\nreceipt:1\\n\\nhi\\0' | nc -q1 %s %s | tr '\\0' '\\n'\n", host, port)
+		fmt.Fprintf(&b, trySTOMP, host, port)
 	}
 	_, err := fmt.Fprintln(w, b.String())
 	return err
@@ -53,3 +53,9 @@ func redacted(urls []string) string {
 	}
 	return strings.TrimPrefix(u, "nats://")
 }
+
+// trySTOMP needs nothing but bash.
+const trySTOMP = `
+Send a message as a STOMP device (bash):
+  exec 3<>/dev/tcp/%s/%s; printf 'CONNECT\naccept-version:1.2\nhost:x\n\n\0SEND\ndestination:hello/world\nreceipt:1\n\nhi\0' >&3; timeout 1 cat <&3 | tr '\0' '\n'
+`

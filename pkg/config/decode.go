@@ -58,6 +58,9 @@ func (d *decoder) structure(n *Node, v reflect.Value) {
 	given := map[string]string{}
 	for _, c := range n.children {
 		f := find(fields, c.name)
+		if f == nil && c.used {
+			continue // it is there for others to refer to
+		}
 		if f == nil {
 			d.errorf(c, "unknown key%s", suggestion(c.name, fields))
 			continue

@@ -15,6 +15,7 @@ type Node struct {
 	line       int
 	pos        int
 	block      bool
+	used       bool    // a variable that another value of the file refers to
 	children   []*Node // of a block, in the order of the file
 	items      []*Node // of a list
 	value      any     // scalar; nil for blocks and lists
@@ -113,8 +114,12 @@ func (n *Node) child(name string, like *Node) *Node {
 	return c
 }
 
-// order sorts by place; files included count in the order of their names.
+// order sorts all blocks by place; files included count in the order of their
+// names.
 func (n *Node) order() {
+	for _, c := range append(n.children[:len(n.children):len(n.children)], n.items...) {
+		c.order()
+	}
 	slices.SortStableFunc(n.children, func(a, b *Node) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line), cmp.Compare(a.pos, b.pos))
 	})

@@ -1,10 +1,14 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,15 +19,40 @@ const maxDepth = 32 // nested blocks and lists
 
 // ParseFile reads a configuration file with what it includes.
 func ParseFile(path string) (*Node, error) {
-	if _, err := os.Stat(path); err != nil {
+	text, err := os.ReadFile(path)
+	if err != nil {
 		return nil, err
 	}
-	return build(path, func() (map[string]any, error) { return conf.ParseFileWithChecks(path) })
+	return parse(path, text, func() (map[string]any, error) { return conf.ParseFileWithChecks(path) })
 }
 
 // Parse reads a configuration from memory; name stands for the file in errors.
+// What it includes is looked for in the working directory.
 func Parse(name string, text []byte) (*Node, error) {
-	return build(name, func() (map[string]any, error) { return conf.ParseWithChecks(string(text)) })
+	return parse(name, text, func() (map[string]any, error) { return conf.ParseWithChecks(string(text)) })
+}
+
+// parse has the parser's tree checked against the text.
+func parse(name string, text []byte, tree func() (map[string]any, error)) (*Node, error) {
+	if i := bytes.IndexByte(text, 0); i >= 0 { // the parser takes it for the end
+		return nil, fmt.Errorf("%s:%d: not a text: has a NUL byte", name, 1+bytes.Count(text[:i], []byte{'\n'}))
+	}
+	scanned, err := scanFiles(name, string(text), []string{filepath.Clean(name)})
+	if err != nil {
+		return nil, err
+	}
+	return build(name, func() (map[string]any, error) {
+		m, err := tree()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		scanned[0].verify(scanned[0].root, "", m)
+		var errs []error
+		for _, s := range scanned {
+			errs = append(errs, s.err)
+		}
+		return m, errors.Join(errs...)
+	})
 }
 
 // FromJSON reads a JSON object as a configuration without lines, for settings
@@ -33,7 +62,10 @@ func FromJSON(name string, text []byte) (*Node, error) {
 		d := json.NewDecoder(strings.NewReader(string(text)))
 		d.UseNumber()
 		if err := d.Decode(&m); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if m == nil || d.Decode(new(any)) != io.EOF {
+			return nil, fmt.Errorf("%s: must be one JSON object", name)
 		}
 		return m, nil
 	})
@@ -45,6 +77,7 @@ type token interface {
 	Line() int
 	SourceFile() string
 	Position() int
+	IsUsedVariable() bool
 }
 
 func build(name string, parse func() (map[string]any, error)) (root *Node, err error) {
@@ -56,44 +89,43 @@ func build(name string, parse func() (map[string]any, error)) (root *Node, err e
 	}()
 	m, err := parse()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
 	root = &Node{file: name}
 	if err := root.fill(m, 0); err != nil {
 		return nil, err
 	}
+	root.order()
 	return root, nil
 }
 
 // fill makes n the block m.
 func (n *Node) fill(m map[string]any, depth int) error {
 	n.block = true
-	// Sorted first, so that two files with the same content are the same tree
-	// where the parser gives no lines.
+	// Sorted, so that two files with the same content are the same tree where the
+	// parser gives no lines.
 	for _, key := range slices.Sorted(maps.Keys(m)) {
-		v := *n // place and file, unless the value knows its own
-		v.children, v.items, v.block = nil, nil, false
+		v := &Node{path: join(n.path, key), file: n.file, line: n.line}
 		if err := v.set(m[key], depth); err != nil {
 			return err
 		}
-		if err := n.add(key, &v); err != nil {
+		if err := n.add(key, v); err != nil {
 			return err
 		}
 	}
-	n.order()
 	return nil
 }
 
 // set gives n the value that the parser found.
 func (n *Node) set(v any, depth int) error {
-	if depth > maxDepth {
-		return n.Errorf("nested deeper than %d", maxDepth)
-	}
 	if t, ok := v.(token); ok {
-		n.line, n.pos, v = t.Line(), t.Position(), t.Value()
+		n.line, n.pos, n.used, v = t.Line(), t.Position(), t.IsUsedVariable(), t.Value()
 		if f := t.SourceFile(); f != "" {
 			n.file = f
 		}
+	}
+	if depth > maxDepth {
+		return n.Errorf("nested deeper than %d", maxDepth)
 	}
 	switch v := v.(type) {
 	case map[string]any:
@@ -101,7 +133,7 @@ func (n *Node) set(v any, depth int) error {
 	case []any:
 		n.items = make([]*Node, len(v))
 		for i, e := range v {
-			n.items[i] = &Node{name: fmt.Sprint(i), file: n.file, line: n.line}
+			n.items[i] = &Node{name: fmt.Sprint(i), path: fmt.Sprintf("%s[%d]", n.path, i), file: n.file, line: n.line}
 			if err := n.items[i].set(e, depth+1); err != nil {
 				return err
 			}
@@ -114,33 +146,41 @@ func (n *Node) set(v any, depth int) error {
 	return nil
 }
 
+// number is an int64 or float64; one that is neither stays text, which no number
+// is decoded from.
 func number(v json.Number) any {
 	if i, err := v.Int64(); err == nil {
 		return i
 	}
-	f, _ := v.Float64()
-	return f
+	if f, err := v.Float64(); err == nil {
+		return f
+	}
+	return v.String()
 }
 
 // add puts v under the dotted key, merged with what is there.
 func (n *Node) add(key string, v *Node) error {
 	parts := strings.Split(key, ".")
+	if slices.Contains(parts, "") {
+		return v.Errorf("a part of the key is empty")
+	}
+	if len(parts) > maxDepth {
+		return v.Errorf("nested deeper than %d", maxDepth)
+	}
 	at := n
 	for _, p := range parts[:len(parts)-1] {
 		if at = at.child(p, v); !at.block {
-			return v.Errorf("%s is a value already and cannot hold %s", at.path, key)
+			return v.Errorf("%s is a value already", at.path)
 		}
 	}
 	v.name = parts[len(parts)-1]
 	old := at.Get(v.name)
 	if old == nil {
 		at.children = append(at.children, v)
-		v.rename(at.path)
-		at.order()
 		return nil
 	}
 	if !old.block || !v.block {
-		return v.Errorf("%s is given twice", join(at.path, v.name))
+		return v.Errorf("is given twice")
 	}
 	for _, c := range v.children {
 		if err := old.add(c.name, c); err != nil {
@@ -148,18 +188,4 @@ func (n *Node) add(key string, v *Node) error {
 		}
 	}
 	return nil
-}
-
-// rename fills in the paths of n and all below.
-func (n *Node) rename(parent string) {
-	n.path = join(parent, n.name)
-	for _, c := range n.children {
-		c.rename(n.path)
-	}
-	for i, e := range n.items {
-		e.path = fmt.Sprintf("%s[%d]", n.path, i)
-		for _, c := range e.children {
-			c.rename(e.path)
-		}
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,7 +93,7 @@ func (r *renderer) mapping(v reflect.Value) {
 		// Elements of maps cannot be addressed; a copy can.
 		e := reflect.New(v.Type().Elem()).Elem()
 		e.Set(v.MapIndex(k))
-		r.key(k.String(), e)
+		r.key(keyText(k.String()), e)
 	}
 }
 
@@ -114,7 +115,13 @@ func scalarText(v reflect.Value) string {
 		for i := range v.Len() {
 			parts = append(parts, scalarText(v.Index(i)))
 		}
-		return "[" + strings.Join(parts, ", ") + "]"
+		return "[" + strings.Join(parts, ", ") + " ]" // a bracket right after a number is part of it
+	case reflect.Float32, reflect.Float64:
+		text := strconv.FormatFloat(v.Float(), 'f', -1, v.Type().Bits()) // an exponent is not understood
+		if !strings.Contains(text, ".") {
+			text += ".0"
+		}
+		return text
 	}
 	return fmt.Sprint(v.Interface())
 }
@@ -134,11 +141,44 @@ func durationText(d time.Duration) string {
 	return s
 }
 
-// quote takes the quotes that need no escapes: the syntax keeps a backslash
-// between single quotes as it is.
+// quote writes a string so that the parser reads back the same bytes. Its escapes
+// are fewer than Go's. Between single quotes nothing is escaped, which suits
+// Windows paths and regular expressions.
 func quote(s string) string {
-	if strings.ContainsAny(s, "\\\"\n\r\t") && !strings.Contains(s, "'") {
+	control := func(c rune) bool { return c < ' ' || c == 0x7f }
+	if strings.ContainsAny(s, `\"`) && !strings.Contains(s, "'") && !strings.ContainsFunc(s, control) {
 		return "'" + s + "'"
 	}
-	return strconv.Quote(s)
+	b := []byte{'"'}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c == '\n':
+			b = append(b, `\n`...)
+		case c == '\r':
+			b = append(b, `\r`...)
+		case c == '\t':
+			b = append(b, `\t`...)
+		case control(rune(c)):
+			b = fmt.Appendf(b, `\x%02x`, c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '"'))
+}
+
+var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// keyText puts quotes around a key of a map where it needs them. Keys have no
+// escapes, and those of structs need none.
+func keyText(s string) string {
+	switch {
+	case plainKey.MatchString(s) && !strings.EqualFold(s, "include"):
+		return s
+	case strings.Contains(s, `"`):
+		return "'" + s + "'"
+	}
+	return `"` + s + `"`
 }

@@ -1,0 +1,270 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The parser of nats-server lets the last of two equal keys win, drops values
+// such as 5kbb, takes brackets that close nothing, and follows a file that
+// includes itself until the stack is full. A scanner that knows no more than
+// keys, brackets and quotes finds these.
+
+// written is what the scanner saw as the value of a key.
+type written struct {
+	line  int
+	keys  map[string]*written // of a block
+	items []*written          // of a list
+}
+
+// scanner goes through one file. Where the text makes no sense to it, it says
+// nothing: the parser has the better message.
+type scanner struct {
+	file, text string
+	pos        int
+	root       *written
+	includes   []string
+	err        error // the first
+}
+
+func scan(file, text string) *scanner {
+	s := &scanner{file: file, text: text, root: &written{keys: map[string]*written{}}}
+	for s.block(s.root, "", 0); s.pos < len(s.text); s.block(s.root, "", 0) {
+		s.fail(s.pos-1, "} closes nothing")
+	}
+	return s
+}
+
+func (s *scanner) fail(at int, format string, args ...any) { s.failLine(s.line(at), format, args...) }
+
+func (s *scanner) failLine(line int, format string, args ...any) {
+	if s.err == nil {
+		s.err = fmt.Errorf("%s:%d: %s", s.file, line, fmt.Sprintf(format, args...))
+	}
+}
+
+func (s *scanner) line(at int) int { return 1 + strings.Count(s.text[:at], "\n") }
+
+// block reads keys into w until its closing bracket or the end of the text.
+func (s *scanner) block(w *written, path string, depth int) {
+	for s.skip(",;"); s.pos < len(s.text); s.skip(",;") {
+		switch s.text[s.pos] {
+		case '}':
+			s.pos++
+			return
+		case '{': // at the top, as JSON has it
+			s.pos++
+			s.block(w, path, depth+1)
+			continue
+		}
+		s.entry(w, path, depth)
+	}
+	if depth > 0 {
+		s.fail(len(s.text), "a { is never closed")
+	}
+}
+
+func (s *scanner) entry(w *written, path string, depth int) {
+	at := s.pos
+	key, quoted := s.key()
+	if !quoted && strings.EqualFold(key, "include") && s.pos < len(s.text) && !strings.ContainsRune(":=", rune(s.text[s.pos])) {
+		s.pos += blanks(s.text[s.pos:])
+		from := s.pos
+		s.scalar()
+		s.includes = append(s.includes, strings.Trim(s.text[from:s.pos], `"'`))
+		return
+	}
+	full := join(path, key)
+	if first := w.keys[key]; first != nil {
+		s.fail(at, "%s: is given twice, first in line %d", full, first.line)
+	}
+	s.spaces()
+	if s.pos < len(s.text) && (s.text[s.pos] == ':' || s.text[s.pos] == '=') {
+		s.pos++
+		s.spaces()
+	}
+	if s.pos >= len(s.text) || s.text[s.pos] == '}' {
+		s.fail(at, "%s: has no value", full)
+	}
+	v := s.value(full, depth)
+	v.line = s.line(at)
+	w.keys[key] = v
+}
+
+func (s *scanner) value(path string, depth int) *written {
+	v := &written{}
+	if s.pos >= len(s.text) || depth > 2*maxDepth { // the tree has an error for what is too deep
+		s.pos = len(s.text)
+		return v
+	}
+	v.line = s.line(s.pos)
+	switch s.text[s.pos] {
+	case '{':
+		s.pos++
+		v.keys = map[string]*written{}
+		s.block(v, path, depth+1)
+	case '[':
+		s.pos++
+		v.items = []*written{}
+		for s.skip(","); s.pos < len(s.text) && s.text[s.pos] != ']'; s.skip(",") {
+			v.items = append(v.items, s.value(fmt.Sprintf("%s[%d]", path, len(v.items)), depth+1))
+		}
+		s.pos = min(s.pos+1, len(s.text))
+	default:
+		s.scalar()
+	}
+	return v
+}
+
+// numeric values end without a blank, so that a comment may follow at once.
+var numeric = regexp.MustCompile(`^(?:\d{4}-\d\d-\d\dT[\d:]{8}Z|\d+\.\d+\.[\d.:-]*|-?\d+\.\d+|-\d+)`)
+
+func (s *scanner) scalar() {
+	rest := s.text[s.pos:]
+	if rest == "" {
+		return
+	}
+	switch n := 0; rest[0] {
+	case '"':
+		for n = 1; n < len(rest) && rest[n] != '"'; n++ {
+			if rest[n] == '\\' {
+				n++
+			}
+		}
+		s.pos = min(s.pos+n+1, len(s.text))
+	case '\'':
+		s.pos += quotedLen(rest, '\'')
+	case '(':
+		for n = 2; n < len(rest); n++ {
+			if rest[n] == ')' && rest[n-1] == '\n' && (n+1 == len(rest) || rest[n+1] == '\n') {
+				break
+			}
+		}
+		s.pos = min(s.pos+n+1, len(s.text))
+	default:
+		if n = len(numeric.FindString(rest)); n == 0 || n < len(rest) && strings.ContainsRune("kKmMgGtTpPeE", rune(rest[n])) {
+			n = rawLen(rest)
+		}
+		s.pos += n
+	}
+}
+
+// rawLen is the length of a string without quotes, which is at least 1 so that
+// the scanner gets on.
+func rawLen(rest string) int {
+	for n := 0; n < len(rest); n++ {
+		switch rest[n] {
+		case '\\':
+			n++
+		case '\'':
+			return n + 1
+		case '\n', '\r', ';', ',', ']', '}', ' ', '\t':
+			return max(n, 1)
+		}
+	}
+	return len(rest)
+}
+
+func quotedLen(rest string, quote byte) int {
+	if n := strings.IndexByte(rest[1:], quote); n >= 0 {
+		return n + 2
+	}
+	return len(rest)
+}
+
+// key reads a key; after it stands a separator, a blank or the value.
+func (s *scanner) key() (key string, quoted bool) {
+	rest := s.text[s.pos:]
+	if rest[0] == '"' || rest[0] == '\'' {
+		n := quotedLen(rest, rest[0])
+		s.pos += n
+		return strings.Trim(rest[:n], rest[:1]), true
+	}
+	n := strings.IndexFunc(rest, func(r rune) bool { return r == ':' || r == '=' || unicode.IsSpace(r) })
+	if n < 0 {
+		n = len(rest)
+	}
+	s.pos += max(n, 1)
+	return rest[:n], false
+}
+
+// skip goes over white space, comments and the characters of more.
+func (s *scanner) skip(more string) {
+	for s.pos < len(s.text) {
+		rest := s.text[s.pos:]
+		r, size := utf8.DecodeRuneInString(rest)
+		switch {
+		case unicode.IsSpace(r), strings.ContainsRune(more, r):
+			s.pos += size
+		case r == '#', strings.HasPrefix(rest, "//"):
+			n := strings.IndexAny(rest, "\r\n")
+			if n < 0 {
+				n = len(rest)
+			}
+			s.pos += n
+		default:
+			return
+		}
+	}
+}
+
+// spaces goes over white space: before a value # begins no comment.
+func (s *scanner) spaces() {
+	s.pos = len(s.text) - len(strings.TrimLeftFunc(s.text[s.pos:], unicode.IsSpace))
+}
+
+func blanks(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
+
+// verify compares what was written with what the parser made of it.
+func (s *scanner) verify(w *written, path string, got any) {
+	if t, ok := got.(token); ok {
+		got = t.Value()
+	}
+	switch got := got.(type) {
+	case map[string]any:
+		for key, v := range w.keys {
+			at := join(path, key)
+			if _, ok := got[key]; !ok {
+				s.failLine(v.line, "%s: the value is not understood", at)
+				return
+			}
+			s.verify(v, at, got[key])
+		}
+	case []any:
+		for i, v := range w.items {
+			if i < len(got) {
+				s.verify(v, fmt.Sprintf("%s[%d]", path, i), got[i])
+			}
+		}
+	}
+}
+
+// scanFiles scans text and all that it includes; open are the files on the way
+// to it. A file that includes itself is an error at once, as the parser must not
+// see it; what else is wrong is in the scanners.
+func scanFiles(file, text string, open []string) ([]*scanner, error) {
+	s := scan(file, text)
+	all := []*scanner{s}
+	for _, name := range s.includes {
+		path := filepath.Join(filepath.Dir(file), name)
+		if slices.Contains(open, path) {
+			return nil, fmt.Errorf("%s: %s is included again while it is being read", file, path)
+		}
+		included, err := os.ReadFile(path)
+		if err != nil {
+			continue // the parser says which
+		}
+		more, err := scanFiles(path, string(included), append(slices.Clone(open), path))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	return all, nil
+}

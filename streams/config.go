@@ -14,6 +14,9 @@ type Options struct {
 	DataMaxBytes int64         // of GW_DATA; 0 = unlimited
 	QueueLimit   int           // messages that wait for one durable subscription
 	WorkLimit    int           // messages that wait in one work queue
+	// Keep leaves what exists as it is, but for new roots: a process that was
+	// started without a configuration must not undo another's.
+	Keep bool
 }
 
 // DefaultOptions keeps three days of data on one replica.

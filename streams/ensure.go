@@ -21,12 +21,12 @@ func Ensure(ctx context.Context, js jetstream.JetStream, o Options) error {
 		return err
 	}
 	for _, c := range streamConfigs(o) {
-		if err := eventually(ctx, func() error { return ensureStream(ctx, js, c) }); err != nil {
+		if err := eventually(ctx, func() error { return ensureStream(ctx, js, c, o.Keep) }); err != nil {
 			return fmt.Errorf("streams: %s: %w", c.Name, err)
 		}
 	}
 	for _, c := range bucketConfigs(o) {
-		if err := eventually(ctx, func() error { return ensureBucket(ctx, js, c) }); err != nil {
+		if err := eventually(ctx, func() error { return ensureBucket(ctx, js, c, o.Keep) }); err != nil {
 			return fmt.Errorf("streams: %s: %w", c.Bucket, err)
 		}
 	}
@@ -69,7 +69,7 @@ func MergeRoots(roots []string) []string {
 
 // ensureStream creates first: a start on an empty store, or on one that is
 // right already, then costs one request a stream.
-func ensureStream(ctx context.Context, js jetstream.JetStream, c jetstream.StreamConfig) error {
+func ensureStream(ctx context.Context, js jetstream.JetStream, c jetstream.StreamConfig, keep bool) error {
 	_, err := js.CreateStream(ctx, c)
 	if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return err
@@ -79,14 +79,29 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, c jetstream.Strea
 		if err != nil {
 			return err
 		}
-		c.Subjects = MergeRoots(append(slices.Clone(s.CachedInfo().Config.Subjects), c.Subjects...))
+		there := s.CachedInfo().Config
+		roots := MergeRoots(append(slices.Clone(there.Subjects), c.Subjects...))
+		if keep {
+			slices.Sort(there.Subjects)
+			if slices.Equal(roots, there.Subjects) {
+				return nil
+			}
+			c, keep = there, false
+		}
+		c.Subjects = roots
+	}
+	if keep {
+		return nil
 	}
 	_, err = js.UpdateStream(ctx, c)
 	return err
 }
 
-func ensureBucket(ctx context.Context, js jetstream.JetStream, c jetstream.KeyValueConfig) error {
+func ensureBucket(ctx context.Context, js jetstream.JetStream, c jetstream.KeyValueConfig, keep bool) error {
 	_, err := js.CreateKeyValue(ctx, c)
+	if errors.Is(err, jetstream.ErrBucketExists) && keep {
+		return nil
+	}
 	if errors.Is(err, jetstream.ErrBucketExists) {
 		_, err = js.UpdateKeyValue(ctx, c)
 	}

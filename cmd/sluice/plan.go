@@ -27,6 +27,7 @@ type plan struct {
 	settings
 	instances []instance
 	services  []string
+	file      string // where it was read; "" = none
 }
 
 // developmentPlan is what runs without a file: every protocol on loopback with
@@ -53,7 +54,7 @@ func loadPlan(path string) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{settings: defaultSettings()}
+	p := &plan{settings: defaultSettings(), file: path}
 	if err := config.Decode(root, &p.settings); err != nil {
 		return nil, err
 	}
@@ -97,6 +98,7 @@ func (p *plan) streamOptions() (streams.Options, error) {
 	o := streams.Options{
 		Roots: slices.Clone(p.Data.Roots), Replicas: p.Data.Replicas, DataMaxAge: p.Data.MaxAge,
 		DataMaxBytes: int64(p.Data.MaxBytes), QueueLimit: p.Data.QueueLimit, WorkLimit: p.Data.WorkLimit,
+		Keep: p.file == "",
 	}
 	for _, i := range p.instances {
 		for _, mount := range i.conf.Common().Mountpoints() {

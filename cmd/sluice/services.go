@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"sluice/pkg/gateway"
@@ -18,7 +19,7 @@ func (x *process) background(name string, run func(context.Context) error) {
 	go func() {
 		err := run(ctx)
 		if ctx.Err() == nil {
-			x.failed <- fmt.Errorf("%s ended: %w", name, err)
+			x.failed <- errors.Join(fmt.Errorf("%s ended by itself", name), err)
 		}
 		done <- err
 	}()

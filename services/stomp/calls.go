@@ -2,6 +2,7 @@ package stomp
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ func (c *conn) call(ctx context.Context, limit time.Duration, cause error, f fun
 			c.calls.done <- r
 		}()
 		r.client, r.err = f(ctx)
-		if r.err != nil && ctx.Err() != nil && context.Cause(ctx) == cause {
+		if r.err != nil && ctx.Err() != nil && errors.Is(context.Cause(ctx), cause) {
 			r.err = cause
 		}
 	})

@@ -1,6 +1,9 @@
 package stomp
 
-import "io"
+import (
+	"errors"
+	"io"
+)
 
 // Decode takes the first frame off b, which may start with EOLs, and returns
 // how many bytes it consumed, those EOLs included. EOLs behind the frame are
@@ -20,7 +23,7 @@ func Decode(b []byte, v Version, l Limits) (f Frame, n int, err error) {
 	b = b[skipped:]
 	s := newScanner(v, l.withDefaults())
 	size, err := s.scan(b)
-	if err == ErrIncomplete {
+	if errors.Is(err, ErrIncomplete) {
 		return Frame{}, 0, err
 	}
 	f, err = s.frame(b, err)

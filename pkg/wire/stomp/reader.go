@@ -1,6 +1,9 @@
 package stomp
 
-import "io"
+import (
+	"errors"
+	"io"
+)
 
 // maxEmptyReads is how often in a row a source may return neither bytes nor
 // an error before Read gives up with io.ErrNoProgress.
@@ -48,7 +51,7 @@ func (r *Reader) Read() (Frame, error) {
 		if err == nil {
 			return f, nil
 		}
-		if err != ErrIncomplete {
+		if !errors.Is(err, ErrIncomplete) {
 			r.refused = err
 			r.buf.release()
 			return f, err
@@ -75,7 +78,7 @@ func (r *Reader) next() (Frame, error) {
 	}
 	b := r.buf.bytes()
 	n, err := r.scanner.scan(b)
-	if err == ErrIncomplete {
+	if errors.Is(err, ErrIncomplete) {
 		return Frame{}, err
 	}
 	r.inFrame = false
@@ -103,7 +106,7 @@ func (r *Reader) fill() error {
 // ended tells an end between frames from one inside. A CR waiting for its LF
 // counts as inside.
 func (r *Reader) ended(err error) error {
-	if err == io.EOF && len(r.buf.bytes()) > 0 {
+	if errors.Is(err, io.EOF) && len(r.buf.bytes()) > 0 {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -2,6 +2,7 @@ package stomp
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 )
 
@@ -142,7 +143,7 @@ func (s *scanner) scanBlankLine(rest []byte) error {
 	}
 	eol, err := eolLength(rest)
 	switch {
-	case err == ErrIncomplete:
+	case errors.Is(err, ErrIncomplete):
 		return err
 	case err != nil || eol == 0:
 		return fmt.Errorf("%w: limit %d", ErrTooManyHeaders, s.limits.MaxHeaders)

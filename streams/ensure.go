@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sluice/pkg/subject"
@@ -40,6 +43,9 @@ func CheckRoots(roots []string) error {
 		return errors.New("streams: GW_DATA needs at least one root: give an instance a mountpoint with a literal first level, or set data.roots")
 	}
 	for i, r := range roots {
+		if !isFilter(r) {
+			return fmt.Errorf("streams: root %q is not a subject", r)
+		}
 		if subject.Reserved(r) {
 			return fmt.Errorf("streams: root %q is reserved or begins with a wildcard", r)
 		}
@@ -52,13 +58,24 @@ func CheckRoots(roots []string) error {
 	return nil
 }
 
+// isFilter tells whether a stream can take s as a subject.
+func isFilter(s string) bool {
+	tokens := strings.Split(s, ".")
+	for i, t := range tokens {
+		if t == "" || strings.ContainsFunc(t, unicode.IsSpace) || t == ">" && i < len(tokens)-1 {
+			return false
+		}
+	}
+	return true
+}
+
 // MergeRoots drops roots that another one covers, in a stable order.
 func MergeRoots(roots []string) []string {
-	slices.Sort(roots)
+	roots = slices.Compact(slices.Sorted(slices.Values(roots)))
 	var out []string
-	for _, r := range slices.Compact(roots) {
+	for _, r := range roots {
 		covered := slices.ContainsFunc(roots, func(o string) bool {
-			return o != r && subject.Match(o, r) && !(subject.Match(r, o) && r < o)
+			return o != r && subject.Covers(o, r)
 		})
 		if !covered {
 			out = append(out, r)
@@ -129,5 +146,5 @@ func temporary(err error) bool {
 		return api.Code == 503
 	}
 	return errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, jetstream.ErrNoStreamResponse)
+		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders)
 }

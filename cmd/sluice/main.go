@@ -60,6 +60,8 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 			}},
 		},
 	}
+	app.OnUsageError = usage
+	strict(app.Commands)
 	err := app.RunContext(ctx, args)
 	if err == nil {
 		return 0
@@ -68,5 +70,20 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	if e, ok := errors.AsType[exit](err); ok {
 		return e.code
 	}
+	if _, ok := errors.AsType[cli.ExitCoder](err); ok { // the library's, for an unknown command
+		return 2
+	}
 	return 1
+}
+
+// usage keeps the library from printing a screen of help to standard output.
+func usage(c *cli.Context, err error, _ bool) error {
+	return exit{2, fmt.Errorf("%w; see %s --help", err, c.Command.HelpName)}
+}
+
+func strict(all []*cli.Command) {
+	for _, c := range all {
+		c.OnUsageError = usage
+		strict(c.Subcommands)
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -55,42 +56,51 @@ func loadPlan(path string) (*plan, error) {
 		return nil, err
 	}
 	p := &plan{settings: defaultSettings(), file: path}
-	if err := config.Decode(root, &p.settings); err != nil {
-		return nil, err
-	}
+	err = config.Decode(root, &p.settings)
 	if p.Gateway != nil {
-		if p.instances, err = decodeInstances(p.Gateway); err != nil {
-			return nil, err
-		}
+		instances, wrong := decodeInstances(p.Gateway)
+		p.instances, err = instances, errors.Join(err, wrong)
+	}
+	if err != nil { // then what the blocks say together means nothing
+		return nil, err
 	}
 	return p, p.check()
 }
 
-// check looks at what no single block can know: binds used twice, anonymous
-// access outside loopback that nobody wrote down, roots.
+// check looks at what no single block can know: binds used twice, and roots.
 func (p *plan) check() error {
+	var errs []error
 	seen := map[string]string{}
 	for _, i := range p.instances {
-		for id, bind := range i.conf.Common().Binds() {
-			where := i.String() + " listener." + id
-			host, port, err := net.SplitHostPort(bind)
-			if err != nil {
-				return fmt.Errorf("%s: bind %q: %w", where, bind, err)
+		binds := i.conf.Common().Binds()
+		for _, id := range slices.Sorted(maps.Keys(binds)) {
+			where := fmt.Sprintf("gateway.%s.listener.%s", i, id)
+			if err := claim(seen, where, binds[id]); err != nil {
+				errs = append(errs, err)
 			}
-			if host == "0.0.0.0" || host == "::" {
-				host = ""
-			}
-			for other, at := range seen {
-				h, p, _ := net.SplitHostPort(other)
-				if port == p && port != "0" && (h == host || h == "" || host == "") {
-					return fmt.Errorf("%s: bind %s is used by %s", where, bind, at)
-				}
-			}
-			seen[net.JoinHostPort(host, port)] = where
 		}
 	}
 	_, err := p.streamOptions()
-	return err
+	return errors.Join(append(errs, err)...)
+}
+
+// claim adds a bind to those seen, unless one of them takes the port already.
+func claim(seen map[string]string, where, bind string) error {
+	host, port, err := net.SplitHostPort(bind)
+	if err != nil {
+		return fmt.Errorf("%s: bind %q: %w", where, bind, err)
+	}
+	if host == "0.0.0.0" || host == "::" {
+		host = ""
+	}
+	for _, other := range slices.Sorted(maps.Keys(seen)) {
+		h, p, _ := net.SplitHostPort(other) // joined below
+		if port == p && port != "0" && (h == host || h == "" || host == "") {
+			return fmt.Errorf("%s: bind %s is used by %s", where, bind, seen[other])
+		}
+	}
+	seen[net.JoinHostPort(host, port)] = where
+	return nil
 }
 
 // streamOptions computes the roots of GW_DATA from all mountpoints.
@@ -119,16 +129,23 @@ func (p *plan) streamOptions() (streams.Options, error) {
 }
 
 // decodeInstances reads the gateway block: "stomp.default { ... }", or the
-// seed's "stomp { ... }" for the instance default.
-func decodeInstances(n *config.Node) (all []instance, err error) {
+// seed's "stomp { ... }" for the instance default. The error has all that is
+// wrong in any of them.
+func decodeInstances(n *config.Node) ([]instance, error) {
+	if !n.IsBlock() {
+		return nil, n.Errorf("must be <protocol>.<name> { ... }")
+	}
 	known := map[string]gateway.Kind{}
 	for _, k := range kinds() {
 		known[k.Proto] = k
 	}
+	var all []instance
+	var errs []error
 	for _, block := range n.Children() {
 		k, ok := known[block.Name()]
 		if !ok {
-			return nil, block.Errorf("unknown protocol; known are %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+			errs = append(errs, block.Errorf("unknown protocol; known are %s", strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+			continue
 		}
 		named := map[string]*config.Node{"default": block}
 		if k.Named(block) {
@@ -140,10 +157,11 @@ func decodeInstances(n *config.Node) (all []instance, err error) {
 		for _, name := range slices.Sorted(maps.Keys(named)) {
 			c, err := k.Decode(named[name])
 			if err != nil {
-				return nil, err
+				errs = append(errs, err)
+				continue
 			}
 			all = append(all, instance{k, name, c})
 		}
 	}
-	return all, nil
+	return all, errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -63,25 +64,30 @@ func defaultSettings() settings {
 	}
 }
 
-// Validate names the key that is wrong.
+// Validate names every key that is wrong.
 func (s *settings) Validate() error {
-	if !slices.Contains([]string{"interval", "disk"}, s.Data.Durability) {
-		return fmt.Errorf("data.durability: %q is not interval or disk", s.Data.Durability)
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
 	}
-	if s.Data.Replicas < 1 || s.Data.Replicas > 5 {
-		return fmt.Errorf("data.replicas: must be 1 to 5")
-	}
-	if s.Data.QueueLimit < 1 || s.Data.WorkLimit < 1 {
-		return fmt.Errorf("data: queue_limit and work_limit must be at least 1")
-	}
+	port := func(n, low int) bool { return n >= low && n <= 65535 }
+	check(s.ShutdownTimeout > 0, "shutdown_timeout: must be greater than 0")
+	check(port(s.NATS.Port, -1) && s.NATS.Port != 0, "nats.port: must be from 1 to 65535, or -1")
+	check(port(s.NATS.MQTTPort, -1), "nats.mqtt_port: must be from -1 to 65535")
+	check(s.Data.Dir != "" || len(s.NATS.URLs) > 0, "data.dir: the embedded server needs one")
+	check(s.Data.SyncInterval > 0, "data.sync_interval: must be greater than 0")
+	check(slices.Contains([]string{"interval", "disk"}, s.Data.Durability), "data.durability: %q is not interval or disk", s.Data.Durability)
+	check(s.Data.MaxAge >= 0, "data.max_age: must not be negative")
+	check(s.Data.MaxBytes >= 0, "data.max_bytes: must not be negative")
+	check(s.Data.Replicas >= 1 && s.Data.Replicas <= 5, "data.replicas: must be 1 to 5")
+	check(s.Data.QueueLimit >= 1, "data.queue_limit: must be at least 1")
+	check(s.Data.WorkLimit >= 1, "data.work_limit: must be at least 1")
 	var l slog.Level
-	if err := l.UnmarshalText([]byte(s.Log.Level)); err != nil {
-		return fmt.Errorf("log.level: %q is not debug, info, warn or error", s.Log.Level)
-	}
-	if !slices.Contains([]string{"text", "json"}, s.Log.Format) {
-		return fmt.Errorf("log.format: %q is not text or json", s.Log.Format)
-	}
-	return nil
+	check(l.UnmarshalText([]byte(s.Log.Level)) == nil, "log.level: %q is not debug, info, warn or error", s.Log.Level)
+	check(slices.Contains([]string{"text", "json"}, s.Log.Format), "log.format: %q is not text or json", s.Log.Format)
+	return errors.Join(errs...)
 }
 
 // nodeName is unique among processes of one host, and tells the host.

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
 
 // AuthRequest asks gw.svc.authn.check whether a device may come in. Password
 // never leaves the request: it prints as "***" and is in no log.
@@ -40,6 +44,21 @@ type Password string
 
 func (Password) String() string   { return "***" }
 func (Password) GoString() string { return "***" }
+
+// Format implements [fmt.Formatter]: verbs that are not for strings, such as %d,
+// ask no String.
+func (Password) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "***") }
+
+// LogValue implements [slog.LogValuer].
+func (Password) LogValue() slog.Value { return slog.StringValue("***") }
+
+// LogValue implements [slog.LogValuer]: a JSON log would marshal the request as
+// it is sent.
+func (r AuthRequest) LogValue() slog.Value {
+	type request AuthRequest // without this method
+	r.Password = "***"
+	return slog.AnyValue(request(r))
+}
 
 // User is a record of GW_USERS, keyed by "<scope>.<user id>" tokens. The hash
 // is a PHC string ($argon2id$...) or bcrypt ($2b$...).

@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // The parser of nats-server lets the last of two equal keys win, drops values
@@ -28,6 +25,7 @@ type written struct {
 type scanner struct {
 	file, text string
 	pos        int
+	maps       int // how many blocks that are values are open
 	root       *written
 	includes   []string
 	err        error // the first
@@ -35,7 +33,7 @@ type scanner struct {
 
 func scan(file, text string) *scanner {
 	s := &scanner{file: file, text: text, root: &written{keys: map[string]*written{}}}
-	for s.block(s.root, "", 0); s.pos < len(s.text); s.block(s.root, "", 0) {
+	for s.block(s.root, "", 0) {
 		s.fail(s.pos-1, "} closes nothing")
 	}
 	return s
@@ -51,23 +49,28 @@ func (s *scanner) failLine(line int, format string, args ...any) {
 
 func (s *scanner) line(at int) int { return 1 + strings.Count(s.text[:at], "\n") }
 
-// block reads keys into w until its closing bracket or the end of the text.
-func (s *scanner) block(w *written, path string, depth int) {
-	for s.skip(",;"); s.pos < len(s.text); s.skip(",;") {
+// block reads keys into w until a closing bracket, or the end of the text.
+func (s *scanner) block(w *written, path string, depth int) (closed bool) {
+	for s.skip(""); s.pos < len(s.text); s.skip("") {
 		switch s.text[s.pos] {
 		case '}':
 			s.pos++
-			return
+			return true
 		case '{': // at the top, as JSON has it
 			s.pos++
 			s.block(w, path, depth+1)
 			continue
 		}
 		s.entry(w, path, depth)
+		s.pos += blanks(s.text[s.pos:])
+		if s.pos < len(s.text) && (s.text[s.pos] == ',' || s.text[s.pos] == ';') { // one: another begins a key
+			s.pos++
+		}
 	}
 	if depth > 0 {
 		s.fail(len(s.text), "a { is never closed")
 	}
+	return false
 }
 
 func (s *scanner) entry(w *written, path string, depth int) {
@@ -87,7 +90,10 @@ func (s *scanner) entry(w *written, path string, depth int) {
 	s.spaces()
 	if s.pos < len(s.text) && (s.text[s.pos] == ':' || s.text[s.pos] == '=') {
 		s.pos++
-		s.spaces()
+		s.pos += blanks(s.text[s.pos:])
+		if s.maps > 0 { // only there may the value be in another line
+			s.spaces()
+		}
 	}
 	if s.pos >= len(s.text) || s.text[s.pos] == '}' {
 		s.fail(at, "%s: has no value", full)
@@ -108,12 +114,16 @@ func (s *scanner) value(path string, depth int) *written {
 	case '{':
 		s.pos++
 		v.keys = map[string]*written{}
+		s.maps++
 		s.block(v, path, depth+1)
+		s.maps--
 	case '[':
 		s.pos++
 		v.items = []*written{}
 		for s.skip(","); s.pos < len(s.text) && s.text[s.pos] != ']'; s.skip(",") {
+			from := s.pos
 			v.items = append(v.items, s.value(fmt.Sprintf("%s[%d]", path, len(v.items)), depth+1))
+			s.pos = max(s.pos, from+1) // to get on where nothing makes sense
 		}
 		s.pos = min(s.pos+1, len(s.text))
 	default:
@@ -121,105 +131,6 @@ func (s *scanner) value(path string, depth int) *written {
 	}
 	return v
 }
-
-// numeric values end without a blank, so that a comment may follow at once.
-var numeric = regexp.MustCompile(`^(?:\d{4}-\d\d-\d\dT[\d:]{8}Z|\d+\.\d+\.[\d.:-]*|-?\d+\.\d+|-\d+)`)
-
-func (s *scanner) scalar() {
-	rest := s.text[s.pos:]
-	if rest == "" {
-		return
-	}
-	switch n := 0; rest[0] {
-	case '"':
-		for n = 1; n < len(rest) && rest[n] != '"'; n++ {
-			if rest[n] == '\\' {
-				n++
-			}
-		}
-		s.pos = min(s.pos+n+1, len(s.text))
-	case '\'':
-		s.pos += quotedLen(rest, '\'')
-	case '(':
-		for n = 2; n < len(rest); n++ {
-			if rest[n] == ')' && rest[n-1] == '\n' && (n+1 == len(rest) || rest[n+1] == '\n') {
-				break
-			}
-		}
-		s.pos = min(s.pos+n+1, len(s.text))
-	default:
-		if n = len(numeric.FindString(rest)); n == 0 || n < len(rest) && strings.ContainsRune("kKmMgGtTpPeE", rune(rest[n])) {
-			n = rawLen(rest)
-		}
-		s.pos += n
-	}
-}
-
-// rawLen is the length of a string without quotes, which is at least 1 so that
-// the scanner gets on.
-func rawLen(rest string) int {
-	for n := 0; n < len(rest); n++ {
-		switch rest[n] {
-		case '\\':
-			n++
-		case '\'':
-			return n + 1
-		case '\n', '\r', ';', ',', ']', '}', ' ', '\t':
-			return max(n, 1)
-		}
-	}
-	return len(rest)
-}
-
-func quotedLen(rest string, quote byte) int {
-	if n := strings.IndexByte(rest[1:], quote); n >= 0 {
-		return n + 2
-	}
-	return len(rest)
-}
-
-// key reads a key; after it stands a separator, a blank or the value.
-func (s *scanner) key() (key string, quoted bool) {
-	rest := s.text[s.pos:]
-	if rest[0] == '"' || rest[0] == '\'' {
-		n := quotedLen(rest, rest[0])
-		s.pos += n
-		return strings.Trim(rest[:n], rest[:1]), true
-	}
-	n := strings.IndexFunc(rest, func(r rune) bool { return r == ':' || r == '=' || unicode.IsSpace(r) })
-	if n < 0 {
-		n = len(rest)
-	}
-	s.pos += max(n, 1)
-	return rest[:n], false
-}
-
-// skip goes over white space, comments and the characters of more.
-func (s *scanner) skip(more string) {
-	for s.pos < len(s.text) {
-		rest := s.text[s.pos:]
-		r, size := utf8.DecodeRuneInString(rest)
-		switch {
-		case unicode.IsSpace(r), strings.ContainsRune(more, r):
-			s.pos += size
-		case r == '#', strings.HasPrefix(rest, "//"):
-			n := strings.IndexAny(rest, "\r\n")
-			if n < 0 {
-				n = len(rest)
-			}
-			s.pos += n
-		default:
-			return
-		}
-	}
-}
-
-// spaces goes over white space: before a value # begins no comment.
-func (s *scanner) spaces() {
-	s.pos = len(s.text) - len(strings.TrimLeftFunc(s.text[s.pos:], unicode.IsSpace))
-}
-
-func blanks(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
 
 // verify compares what was written with what the parser made of it.
 func (s *scanner) verify(w *written, path string, got any) {

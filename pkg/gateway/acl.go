@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"fmt"
+	"strings"
+
 	"sluice/pkg/api"
 	"sluice/pkg/subject"
 )
@@ -25,7 +28,11 @@ type aclRule struct {
 func newACL(rules []api.Rule, m subject.Mount, lookup func(string) (string, bool)) (acl, error) {
 	var out acl
 	for _, r := range rules {
-		subjects, err := m.Subscribe(subject.Expand(r.Topic, lookup))
+		topic, bad := expand(r.Topic, lookup)
+		subjects, err := m.Subscribe(topic)
+		if bad != "" { // a client named "+" must not get the rule of all clients
+			err = fmt.Errorf("%s has characters that a level of a topic cannot take", bad)
+		}
 		if err != nil {
 			return nil, api.Errorf(api.Denied, "authorize", "rule on %q does not fit this client: %w", r.Topic, err)
 		}
@@ -39,6 +46,19 @@ func newACL(rules []api.Rule, m subject.Mount, lookup func(string) (string, bool
 		out = append(out, aclRule{allow: r.Permission == "allow", on: on, subjects: subjects})
 	}
 	return out, nil
+}
+
+// expand fills a template in. bad names a variable whose value would add levels
+// or wildcards: it could reach into the topics of others.
+func expand(template string, lookup func(string) (string, bool)) (topic, bad string) {
+	topic = subject.Expand(template, func(name string) (string, bool) {
+		v, ok := lookup(name)
+		if ok && strings.ContainsAny(v, "/+#*>") {
+			bad = name
+		}
+		return v, ok
+	})
+	return topic, bad
 }
 
 // allows decides by the first rule that matches. subj may be a filter: an allow

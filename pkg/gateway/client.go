@@ -22,6 +22,7 @@ type client struct {
 	inbox   inbox
 	kicked  chan error
 	expiry  *time.Timer // credential; nil = none
+	held    *holding    // the node's lease when it claimed the client
 
 	inflight atomic.Int64
 	recv     atomic.Uint64
@@ -43,6 +44,7 @@ type subscription struct {
 	target   *target     // plain: in the router
 	queue    *puller     // work queue
 	durable  *durableSub // kept by the session service
+	settled  bool        // Subscribe is over with it; under client.mu
 }
 
 func (c *client) Wake() <-chan struct{}    { return c.inbox.wake }
@@ -127,7 +129,9 @@ func (c *client) Close(reason error) {
 		c.expiry.Stop()
 	}
 	for _, s := range subs {
-		c.release(s)
+		if s.settled { // otherwise Subscribe is at work on it, and will see
+			c.release(s)
+		}
 	}
 	for _, e := range c.inbox.close() {
 		if e.Kind == Delivered {

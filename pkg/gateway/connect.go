@@ -29,6 +29,7 @@ type door struct {
 // Connect runs the pipeline. The override comes first because it supplies the
 // identity that is banned and the credentials that are checked.
 func (d door) Connect(ctx context.Context, h Hello) (Client, error) {
+	h = d.override(h)
 	c, err := d.connect(ctx, h)
 	if err != nil {
 		d.inst.metrics.Connect(api.KindOf(err).String())
@@ -47,7 +48,6 @@ func (d door) Connect(ctx context.Context, h Hello) (Client, error) {
 func (d door) connect(ctx context.Context, h Hello) (*client, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.inst.conf.AuthTimeout, errAuthTimeout)
 	defer cancel()
-	h = d.override(h)
 	if err := checkID(h.ClientID); err != nil {
 		return nil, err
 	}
@@ -72,6 +72,9 @@ func (d door) connect(ctx context.Context, h Hello) (*client, error) {
 	}
 	if err := d.inst.node.own(ctx, c); err != nil {
 		return nil, err
+	}
+	if d.inst.node.bans.banned(h.ClientID, h.Username, h.Peer) { // since it was looked at first
+		c.kick(ErrBanned)
 	}
 	c.arm(auth.ExpireAt)
 	c.event(api.EventConnected, nil)

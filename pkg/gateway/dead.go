@@ -11,16 +11,14 @@ import (
 
 // bury publishes a dead letter: the message as it was, its subject and the
 // reason in headers. done tells whether it is stored; only then may the original
-// go. A repeat after a crash is recognised by the id.
-func (n *Node) bury(key, reason, subj string, h nats.Header, data []byte, done func(error)) {
+// go. A repeat after a crash is recognised by the id of the original.
+func (n *Node) bury(key, reason, id, subj string, h nats.Header, data []byte, done func(error)) {
 	m := nats.NewMsg(streams.DeadSubject(reason, key))
 	maps.Copy(m.Header, h)
-	for _, name := range []string{nats.MsgIdHdr, "Nats-Batch-Id", "Nats-Batch-Sequence", "Nats-Batch-Commit"} {
+	for _, name := range []string{nats.MsgIdHdr, batchID, batchSeq, batchCommit} {
 		delete(m.Header, name)
 	}
-	if id := h.Get(nats.MsgIdHdr); id != "" {
-		m.Header.Set(nats.MsgIdHdr, "dead."+id)
-	}
+	m.Header.Set(nats.MsgIdHdr, "dead."+id)
 	m.Header.Set(streams.HdrSubject, subj)
 	m.Header.Set(streams.HdrReason, reason)
 	m.Data = data

@@ -59,7 +59,7 @@ func newInbound(subj string, h nats.Header, payload []byte) *Inbound {
 		case name == streams.HdrContentType:
 			in.ContentType = v
 		case name == streams.HdrQoS:
-			in.QoS = v[0] - '0'
+			in.QoS = qos(v)
 		case name == streams.HdrRetain:
 			in.Retain = v == "1"
 		case name == streams.HdrProps:
@@ -67,4 +67,12 @@ func newInbound(subj string, h nats.Header, payload []byte) *Inbound {
 		}
 	}
 	return in
+}
+
+// qos reads a header that any NATS application may have written.
+func qos(v string) byte {
+	if len(v) == 1 && v[0] >= '0' && v[0] <= '2' {
+		return v[0] - '0'
+	}
+	return 0
 }

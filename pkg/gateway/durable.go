@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -18,8 +19,10 @@ import (
 // session service owns the queue; this side hands messages to the connection
 // and answers for the device.
 type durableSub struct {
-	c  *client
-	id string
+	c    *client
+	id   string
+	req  api.SubscribeRequest // that made it, for resume
+	talk sync.Mutex           // held while the session service is asked about it
 
 	mu     sync.Mutex
 	flying map[uint64]string // queue sequence -> where the answer goes
@@ -28,11 +31,13 @@ type durableSub struct {
 }
 
 func (c *client) subscribeDurable(ctx context.Context, sub *subscription) error {
-	sub.durable = &durableSub{c: c, id: sub.ID, flying: map[uint64]string{}}
 	req := api.SubscribeRequest{
 		ClientKey: c.info.ClientKey, ID: sub.ID, Subjects: sub.subjects,
 		Node: c.node.ID, Epoch: c.info.Epoch, Window: sub.Window,
 	}
+	c.mu.Lock()
+	sub.durable = &durableSub{c: c, id: sub.ID, req: req, flying: map[uint64]string{}}
+	c.mu.Unlock()
 	return c.askSession(ctx, "subscribe", req)
 }
 
@@ -99,13 +104,15 @@ func (n *Node) answer(reply, what string) {
 // goes. A message behind one that was lost on the way is refused: the device
 // gets them in order.
 func (c *client) take(id string, seq, prev uint64, attempt int, m *nats.Msg) (refusal string) {
+	var d *durableSub
 	c.mu.Lock()
-	sub := c.subs[id]
+	if sub := c.subs[id]; sub != nil {
+		d = sub.durable
+	}
 	c.mu.Unlock()
-	if sub == nil || sub.durable == nil {
+	if d == nil {
 		return api.DeliverGone
 	}
-	d := sub.durable
 	d.mu.Lock()
 	_, again := d.flying[seq]
 	switch {
@@ -139,10 +146,10 @@ func (d *durableSub) done(seq uint64, err error) {
 		return
 	}
 	d.c.countDelivery(err)
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		d.c.node.answer(reply, api.DeliverAck)
-	case ErrNack:
+	case errors.Is(err, ErrNack):
 		d.c.node.answer(reply, api.DeliverNak)
 	default:
 		d.c.node.answer(reply, api.DeliverGone)

@@ -56,8 +56,11 @@ func (n *Node) respond(m *nats.Msg, v any, err error) {
 // onKick closes a client: by an epoch, only one older than it (takeover); without
 // one, whatever there is (management).
 func (n *Node) onKick(key string, m *nats.Msg) {
-	c := n.find(key)
 	epoch, _ := strconv.ParseUint(m.Header.Get(streams.HdrEpoch), 10, 64)
+	n.mu.Lock()
+	c := n.clients[key]
+	n.outdate(key, epoch)
+	n.mu.Unlock()
 	if c == nil || epoch != 0 && c.info.Epoch >= epoch {
 		n.respond(m, false, nil)
 		return

@@ -1,6 +1,9 @@
 package gateway
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // inbox is what waits for a connection's owner goroutine. It takes no memory
 // while empty, and gives all at once: one wake-up, one batch, one write.
@@ -30,7 +33,7 @@ func (b *inbox) push(e Event) bool {
 
 // offer adds a delivery unless max messages or bytes wait already.
 func (b *inbox) offer(e Event, maxCount, maxBytes int) bool {
-	size := len(e.Delivery.Msg.Payload) + 64
+	size := weight(e)
 	b.mu.Lock()
 	if b.closed || b.count >= maxCount || b.bytes+size > maxBytes {
 		b.mu.Unlock()
@@ -66,6 +69,26 @@ func (b *inbox) take(buf []Event) []Event {
 	b.count, b.bytes = 0, 0
 	return buf
 }
+
+// remove takes the deliveries of one subscription out.
+func (b *inbox) remove(sub string) (out []Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = slices.DeleteFunc(b.events, func(e Event) bool {
+		if e.Kind != Delivered || e.Delivery.Sub != sub {
+			return false
+		}
+		if e.Delivery.Seq == 0 { // it was offered
+			b.count--
+			b.bytes -= weight(e)
+		}
+		out = append(out, e)
+		return true
+	})
+	return out
+}
+
+func weight(e Event) int { return len(e.Delivery.Msg.Payload) + 64 }
 
 // close refuses further events and returns what nobody took.
 func (b *inbox) close() []Event {

@@ -83,7 +83,9 @@ func (i *Instance) open(ctx context.Context) error {
 		}
 		return errors.Join(errs...)
 	}
+	i.mu.Lock()
 	i.listeners = opened
+	i.mu.Unlock()
 	for _, l := range opened {
 		go i.serve(ctx, l)
 	}
@@ -127,10 +129,11 @@ func (i *Instance) Stop(ctx context.Context) error {
 		return nil
 	}
 	i.stopped = true
+	listeners := i.listeners
 	i.mu.Unlock()
 	var wg sync.WaitGroup
-	errs := make([]error, len(i.listeners))
-	for n, l := range i.listeners {
+	errs := make([]error, len(listeners))
+	for n, l := range listeners {
 		wg.Go(func() {
 			errs[n] = l.Shutdown(ctx, ErrShutdown)
 			<-l.done
@@ -145,6 +148,8 @@ func (i *Instance) Stop(ctx context.Context) error {
 
 // Listeners tells where the instance can be reached.
 func (i *Instance) Listeners() []api.ListenerStatus {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	var out []api.ListenerStatus
 	for _, l := range i.listeners {
 		out = append(out, api.ListenerStatus{

@@ -39,6 +39,12 @@ func isNamed(n *config.Node) bool {
 }
 
 func (l *Listeners) add(typ, name string, n *config.Node) error {
+	if typ == "ssl" { // EMQX's name
+		typ = listen.TLS
+	}
+	if _, twice := (*l)[typ][name]; twice {
+		return n.Errorf("listener %s.%s is given twice", typ, name)
+	}
 	c := listen.Default(typ)
 	c.Name = name
 	if err := config.Decode(n, &c); err != nil {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -54,10 +55,12 @@ type Node struct {
 	router    *router
 	bans      *banList
 	clientsKV jetstream.KeyValue
+	work      workTimes
 	edgeSub   *nats.Subscription
 
 	mu        sync.Mutex
 	clients   map[string]*client // by ClientKey.String()
+	claims    map[string]*claims // the same
 	instances map[string]*Instance
 
 	stop context.CancelFunc
@@ -66,15 +69,19 @@ type Node struct {
 
 // Open takes the node's lease and starts what the door needs. The streams must
 // exist.
-func Open(ctx context.Context, c NodeConfig) (*Node, error) {
-	n := &Node{NodeConfig: c, clients: map[string]*client{}, instances: map[string]*Instance{}}
-	var err error
+func Open(ctx context.Context, c NodeConfig) (_ *Node, err error) {
+	n := &Node{NodeConfig: c, work: workTimes{queueAckWait, queueExtend}, clients: map[string]*client{}, claims: map[string]*claims{}, instances: map[string]*Instance{}}
 	if n.clientsKV, err = c.JS.KeyValue(ctx, streams.Clients); err != nil {
 		return nil, fmt.Errorf("gateway: %s: %w", streams.Clients, err)
 	}
-	if err := n.acquire(ctx); err != nil {
+	if err = n.acquire(ctx); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil { // or the next attempt would wait for the lease to run out
+			err = errors.Join(err, n.undo(ctx))
+		}
+	}()
 	if n.bans, err = watchBans(ctx, c.JS); err != nil {
 		return nil, fmt.Errorf("gateway: %s: %w", streams.Banned, err)
 	}
@@ -89,8 +96,23 @@ func Open(ctx context.Context, c NodeConfig) (*Node, error) {
 	n.stop = stop
 	n.wg.Go(func() { n.pub.run(run) })
 	n.wg.Go(func() { n.keepLease(run) })
+	n.wg.Go(func() { n.resume(run) })
 	n.wg.Go(func() { n.bans.run(n.enforce) })
 	return n, nil
+}
+
+// undo ends what an Open that failed has begun.
+func (n *Node) undo(ctx context.Context) error {
+	if n.bans != nil {
+		n.bans.close()
+	}
+	if n.pub != nil {
+		_ = n.pub.sub.Unsubscribe() // fails only without a connection, and then there is none
+	}
+	if n.router != nil {
+		n.router.close()
+	}
+	return n.held.Load().Release(ctx)
 }
 
 // Run keeps the node until ctx ends, then closes it within grace.
@@ -113,8 +135,8 @@ func (n *Node) Close(ctx context.Context) error {
 		}
 	}
 	err := n.pub.flush(ctx)
-	_ = n.edgeSub.Unsubscribe() // the connection closes next
-	_ = n.pub.sub.Unsubscribe()
+	n.deafen(ctx)
+	_ = n.pub.sub.Unsubscribe() // the connection closes next
 	n.stop()
 	n.bans.close()
 	n.router.close()
@@ -123,6 +145,19 @@ func (n *Node) Close(ctx context.Context) error {
 		err = fmt.Errorf("gateway: release lease: %w", rerr)
 	}
 	return err
+}
+
+// deafen ends the node's subscription and waits for the call that is running.
+func (n *Node) deafen(ctx context.Context) {
+	ended := make(chan struct{})
+	n.edgeSub.SetClosedHandler(func(string) { close(ended) })
+	if n.edgeSub.Unsubscribe() != nil {
+		return // the connection is closed, and nothing runs
+	}
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
 }
 
 func (n *Node) acquire(ctx context.Context) error {

@@ -18,19 +18,56 @@ import (
 // wins, and an older owner can neither renew nor delete what a newer one wrote.
 func (n *Node) own(ctx context.Context, c *client) error {
 	held := n.held.Load()
+	c.held = held
 	if !held.Valid() {
 		return api.Errorf(api.Unavailable, "connect", "this node has no lease at the moment, try later")
 	}
+	defer n.claiming(c.key)()
 	value := mustJSON(api.Owner{Node: n.ID, Lease: held.unique, Peer: c.info.Peer, ConnectedAt: c.info.ConnectedAt})
 	for try := 0; ; try++ {
 		epoch, before, err := n.claim(ctx, c.key, value)
 		if err == nil {
 			n.install(c, epoch, before)
+			if !held.Valid() { // lost meanwhile, and this client was not there to be told
+				c.kick(ErrLeaseLost)
+			}
 			return nil
 		}
 		if !errors.Is(err, jetstream.ErrKeyExists) || try == 4 {
 			return api.Wrap(api.Unavailable, "connect", "the client id cannot be claimed now, try later", errors.Join(err, context.Cause(ctx)))
 		}
+	}
+}
+
+// claims are those of one client id that are under way on this node. A newer
+// owner may come, and even go, between the claim of a client and its arrival in
+// Node.clients, where it would be told.
+type claims struct {
+	running int
+	newer   uint64 // the highest epoch that others have got
+}
+
+// claiming notes that a claim begins; the returned function ends it.
+func (n *Node) claiming(key string) (done func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.claims[key] == nil {
+		n.claims[key] = &claims{}
+	}
+	n.claims[key].running++
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.claims[key].running--; n.claims[key].running == 0 {
+			delete(n.claims, key)
+		}
+	}
+}
+
+// outdate tells the claims under way of a newer owner; called with the lock held.
+func (n *Node) outdate(key string, epoch uint64) {
+	if now := n.claims[key]; now != nil {
+		now.newer = max(now.newer, epoch)
 	}
 }
 
@@ -60,9 +97,10 @@ func (n *Node) install(c *client, epoch uint64, before *api.Owner) {
 	n.mu.Lock()
 	c.info.Epoch = epoch
 	old := n.clients[c.key]
-	superseded := old != nil && old.info.Epoch > epoch // two connects at once on this node: the later claim stands
+	superseded := n.claims[c.key].newer > epoch // several connects at once: the latest claim stands
 	if !superseded {
 		n.clients[c.key] = c
+		n.outdate(c.key, epoch)
 	}
 	n.mu.Unlock()
 	c.metrics.Connected() // Close counts it out, superseded or not
@@ -71,7 +109,8 @@ func (n *Node) install(c *client, epoch uint64, before *api.Owner) {
 		c.kick(ErrTakenOver)
 	case old != nil:
 		old.kick(ErrTakenOver)
-	case before != nil && before.Node != n.ID:
+	}
+	if before != nil && before.Node != n.ID { // also then: each claim sends away the one it replaced
 		m := nats.NewMsg(streams.EdgeSubject(before.Node, "kick", c.key))
 		m.Header.Set(streams.HdrEpoch, strconv.FormatUint(epoch, 10))
 		m.Header.Set(streams.HdrReason, "taken_over")

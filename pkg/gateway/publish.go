@@ -58,24 +58,24 @@ func (c *client) PublishBatch(_ context.Context, ms []Message, tag uint64) error
 		c.stored(0, true, tag, nil)
 		return nil
 	}
-	return c.batches(order, len(ms), tag)
+	if err := c.batches(order, len(ms), tag); err != nil {
+		c.inflight.Add(int64(-len(ms)))
+		c.metrics.Message("in", api.KindOf(err).String())
+		return err
+	}
+	return nil
 }
 
 // batches sends the first batch and, when it is stored, the next.
 func (c *client) batches(order [][]*nats.Msg, total int, tag uint64) error {
-	err := c.node.pub.publishBatch(order[0], func(err error) {
+	return c.node.pub.publishBatch(order[0], func(err error) {
 		if err == nil && len(order) > 1 {
-			err = c.batches(order[1:], total, tag)
-			if err == nil {
+			if err = c.batches(order[1:], total, tag); err == nil {
 				return
 			}
 		}
 		c.stored(total, true, tag, err)
 	})
-	if err != nil {
-		c.inflight.Add(int64(-total))
-	}
-	return err
 }
 
 // stored takes the outcome of a publish from the publisher's goroutine to the
@@ -100,7 +100,7 @@ func (c *client) stored(n int, confirm bool, tag uint64, err error) {
 
 // outgoing authorises, mounts and dresses a message.
 func (c *client) outgoing(m Message) (*nats.Msg, error) {
-	if !c.node.held.Load().Valid() { // paused past the lease: the client may have a newer owner
+	if !c.held.Valid() { // paused past the lease: the client may have a newer owner
 		c.kick(ErrLeaseLost)
 		return nil, api.Errorf(api.Unavailable, "publish", "%w", ErrLeaseLost)
 	}

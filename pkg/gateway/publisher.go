@@ -22,6 +22,13 @@ const (
 	retryPause      = 250 * time.Millisecond
 )
 
+// Headers of atomic batches, ADR-50.
+const (
+	batchID     = "Nats-Batch-Id"
+	batchSeq    = "Nats-Batch-Sequence"
+	batchCommit = "Nats-Batch-Commit"
+)
+
 // publisher hands messages to JetStream in order and tells the outcome by
 // callback. nats.go's PublishAsync does not fit: on a lost connection it fails
 // what is pending, while a device wants its message stored once, after the
@@ -30,6 +37,15 @@ const (
 // stored is recognised by the stream.
 //
 // Messages without confirmation have no id and are never sent twice.
+//
+// Why a repeat does not break the order: a connection loses a tail of what was
+// sent, never something in the middle, and nothing is sent on a new connection
+// before what the old one may have lost. A message stored although its ack was
+// lost keeps its place in the stream, for the repeat is dropped as a duplicate.
+// One case is left: a stream without leader answers "no responders" to some
+// messages, and a leader elected just then takes those sent before the answer
+// was read. They come before the repeated ones. Whoever may not live with that
+// waits for each ack, as a device with one message in flight does.
 //
 // Goroutines: acks arrive on the subscription's own; run is the clock.
 type publisher struct {
@@ -46,21 +62,32 @@ type publisher struct {
 	next    uint64
 	bytes   int
 	holding bool // do not send: the connection is down, or a resend is due
+	closed  bool
+	links   uint64 // reconnects seen; more mean that messages may be lost
+
+	resent  time.Time
+	upTo    uint64        // what had been published then
+	backoff time.Duration // factor: grows with every resend until all of that is resolved
+
+	ackWait, giveUp time.Duration // ackWait and confirmTimeout, but for tests
 }
 
 // unacked is one publish, or one atomic batch, that waits for its ack.
 type unacked struct {
+	id    uint64
 	batch []*nats.Msg // the last one asks for the ack
 	one   [1]*nats.Msg
 	done  func(err error)
 	size  int
 	since time.Time
 	sent  time.Time // zero: not yet
-	again bool      // has ids: may be sent again
+	tries int
+	again bool // has ids: may be sent again
 }
 
 func newPublisher(nc *nats.Conn, log *slog.Logger, m *metrics.Metrics, unique string) (*publisher, error) {
-	p := &publisher{nc: nc, log: log, metrics: m, prefix: nats.NewInbox() + ".", idBase: unique + "-", first: 1, next: 1}
+	p := &publisher{nc: nc, log: log, metrics: m, prefix: nats.NewInbox() + ".", idBase: unique + "-", first: 1, next: 1,
+		links: nc.Stats().Reconnects, ackWait: ackWait, giveUp: confirmTimeout}
 	sub, err := nc.Subscribe(p.prefix+"*", p.onAck)
 	if err != nil {
 		return nil, err
@@ -90,12 +117,14 @@ func (p *publisher) publishBatch(ms []*nats.Msg, done func(error)) error {
 func (p *publisher) enqueue(u *unacked) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed {
+		return api.Errorf(api.Unavailable, "publish", "this node is stopping, try later")
+	}
 	if p.next-p.first >= maxUnacked || p.bytes+u.size > maxUnackedBytes {
 		return api.Errorf(api.Busy, "publish", "too many messages wait to be stored, try later")
 	}
-	id := p.next
-	p.next++
-	number := strconv.FormatUint(id, 36)
+	u.id = p.next
+	number := strconv.FormatUint(u.id, 36)
 	last := len(u.batch) - 1
 	u.batch[last].Reply = p.prefix + number
 	if u.again {
@@ -103,8 +132,12 @@ func (p *publisher) enqueue(u *unacked) error {
 			p.identify(m, number, i, last)
 		}
 	}
+	if last > 0 && !p.fits(u.batch) { // none of it may reach the stream
+		return api.Errorf(api.TooLarge, "publish", "%w", nats.ErrMaxPayload)
+	}
+	p.next++
 	u.since = time.Now()
-	p.ring[id%maxUnacked] = u
+	p.ring[u.id%maxUnacked] = u
 	p.bytes += u.size
 	if !p.holding {
 		p.send(u, u.since)
@@ -122,12 +155,19 @@ func (p *publisher) identify(m *nats.Msg, number string, i, last int) {
 		setHeader(m, nats.MsgIdHdr, id)
 	}
 	if last > 0 {
-		setHeader(m, "Nats-Batch-Id", p.idBase+number)
-		setHeader(m, "Nats-Batch-Sequence", strconv.Itoa(i+1))
+		p.nameBatch(m, number, 0)
+		setHeader(m, batchSeq, strconv.Itoa(i+1))
 		if i == last {
-			setHeader(m, "Nats-Batch-Commit", "1")
+			setHeader(m, batchCommit, "1")
 		}
 	}
+}
+
+// nameBatch gives a batch another name each time it is sent: a beginning that
+// came by a lost connection must not be taken for a part of it, or the repeat is
+// refused while what follows it is stored.
+func (p *publisher) nameBatch(m *nats.Msg, number string, sent int) {
+	setHeader(m, batchID, p.idBase+number+"."+strconv.Itoa(sent))
 }
 
 func setHeader(m *nats.Msg, name, value string) {
@@ -137,29 +177,59 @@ func setHeader(m *nats.Msg, name, value string) {
 	m.Header[name] = []string{value}
 }
 
+// fits tells whether the server takes each of the messages.
+func (p *publisher) fits(ms []*nats.Msg) bool {
+	limit := p.nc.MaxPayload()
+	for _, m := range ms {
+		size := len("NATS/1.0\r\n\r\n") + len(m.Data)
+		for name, values := range m.Header {
+			for _, v := range values {
+				size += len(name) + len(": \r\n") + len(v)
+			}
+		}
+		if int64(size) > limit {
+			return false
+		}
+	}
+	return true
+}
+
 // send is called with the lock held, which keeps the order.
 func (p *publisher) send(u *unacked, now time.Time) {
+	if p.relinked() {
+		p.holding = true
+		return
+	}
+	number := strconv.FormatUint(u.id, 36)
 	for _, m := range u.batch {
+		if len(u.batch) > 1 {
+			p.nameBatch(m, number, u.tries)
+		}
 		if err := p.nc.PublishMsg(m); err != nil {
 			if permanent(err) {
-				go p.fail(m.Reply, api.Errorf(api.TooLarge, "publish", "%w", err))
+				go p.resolve(u.id, api.Errorf(api.TooLarge, "publish", "%w", err))
 				return
 			}
 			p.holding = true // reconnecting: resend will take it up
+			u.tries++
 			return
 		}
 	}
+	u.tries++
 	u.sent = now
+}
+
+// relinked tells whether the connection is another than the last time: what was
+// on its way may be lost, and must be sent before anything new.
+func (p *publisher) relinked() bool {
+	n := p.nc.Stats().Reconnects
+	changed := n != p.links
+	p.links = n
+	return changed
 }
 
 func permanent(err error) bool {
 	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || errors.Is(err, nats.ErrHeadersNotSupported)
-}
-
-func (p *publisher) fail(reply string, err error) {
-	if id, perr := strconv.ParseUint(reply[len(p.prefix):], 36, 64); perr == nil {
-		p.resolve(id, err)
-	}
 }
 
 func (p *publisher) onAck(m *nats.Msg) {

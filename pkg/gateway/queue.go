@@ -3,6 +3,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,6 +23,9 @@ const (
 	queueFetch   = 20 * time.Second // one pull request
 	maxQueueName = 240              // as a token: consumer names end at 255
 )
+
+// workTimes are queueAckWait and queueExtend, but for tests.
+type workTimes struct{ ackWait, extend time.Duration }
 
 // queueName is the cluster-wide name of a device's queue: the mountpoint is part
 // of it, so that tenants do not share queues.
@@ -71,7 +77,7 @@ func (c *client) subscribeQueue(ctx context.Context, sub *subscription) error {
 	}
 	cons, err := c.node.JS.CreateOrUpdateConsumer(ctx, streams.Work, jetstream.ConsumerConfig{
 		Durable: streams.WorkConsumer(name), FilterSubject: streams.WorkSubject(name),
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: queueAckWait,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.node.work.ackWait,
 		MaxDeliver:    -1, // counted here: a message the server gave up on would lie in the stream for ever
 		MaxAckPending: 100_000, MaxWaiting: 4096, InactiveThreshold: 24 * time.Hour,
 	})
@@ -147,8 +153,12 @@ func (q *puller) hand(m jetstream.Msg) {
 		_ = m.Nak()
 		return
 	}
+	_, again := q.held[seq]
 	q.held[seq] = m
 	q.mu.Unlock()
+	if again { // the device still works on it: its answer will be for this copy
+		return
+	}
 	in := newInbound(m.Subject(), m.Headers(), m.Data())
 	d := Delivery{
 		Sub: q.sub.ID, Topic: q.sub.Filter, Msg: in, Seq: seq, Queue: true, Attempt: int(meta.NumDelivered),
@@ -187,7 +197,11 @@ func (q *puller) done(seq uint64, attempt int, err error) {
 
 // bury writes the dead letter and removes the original when that is stored.
 func (q *puller) bury(m jetstream.Msg, reason string) {
-	q.c.node.bury(q.c.key, reason, m.Subject(), m.Headers(), m.Data(), func(err error) {
+	id := m.Headers().Get(nats.MsgIdHdr)
+	if meta, err := m.Metadata(); err == nil && id == "" { // not of a device
+		id = meta.Stream + "." + strconv.FormatUint(meta.Sequence.Stream, 10) + "." + strconv.FormatInt(meta.Timestamp.UnixNano(), 36)
+	}
+	q.c.node.bury(q.c.key, reason, id, m.Subject(), m.Headers(), m.Data(), func(err error) {
 		if err == nil {
 			_ = m.Ack()
 		}
@@ -196,7 +210,7 @@ func (q *puller) bury(m jetstream.Msg, reason string) {
 
 // extend keeps what the device works on from going to somebody else.
 func (q *puller) extend(ctx context.Context) {
-	tick := time.NewTicker(queueExtend)
+	tick := time.NewTicker(q.c.node.work.extend)
 	defer tick.Stop()
 	for {
 		select {
@@ -213,15 +227,17 @@ func (q *puller) extend(ctx context.Context) {
 }
 
 // close gives everything back at once, so that another subscriber gets it now.
+// The pull request ends before: what is given back would answer it otherwise,
+// and lie there until the server's patience ends.
 func (q *puller) close() {
-	q.stop()
 	q.mu.Lock()
 	q.closed = true
 	held := q.held
 	q.held = map[uint64]jetstream.Msg{}
 	q.mu.Unlock()
-	for _, m := range held {
-		_ = m.Nak()
-	}
+	q.stop()
 	q.wg.Wait()
+	for _, seq := range slices.Sorted(maps.Keys(held)) { // the next one gets them in this order
+		_ = held[seq].Nak()
+	}
 }

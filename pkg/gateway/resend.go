@@ -20,13 +20,21 @@ func (p *publisher) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			p.expire(time.Now().Add(2 * confirmTimeout))
+			p.close()
 			return
 		case now := <-tick.C:
 			p.expire(now)
 			p.resend(now)
 		}
 	}
+}
+
+// close refuses what comes from now on and fails what is pending.
+func (p *publisher) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.expire(time.Now().Add(2 * p.giveUp))
 }
 
 // expire fails what waits for longer than a device should.
@@ -38,7 +46,7 @@ func (p *publisher) expire(now time.Time) {
 		if u == nil {
 			continue
 		}
-		if now.Sub(u.since) < confirmTimeout {
+		if now.Sub(u.since) < p.giveUp {
 			break // numbers are in the order of time
 		}
 		late = append(late, u)
@@ -60,6 +68,7 @@ func (p *publisher) resend(now time.Time) {
 	p.mu.Lock()
 	if p.due(now) && p.nc.Status() == nats.CONNECTED {
 		p.holding = false
+		p.resent, p.upTo, p.backoff = now, p.next, min(max(2*p.backoff, 1), maxBackoff)
 		for id := p.first; id < p.next && !p.holding; id++ {
 			u := p.ring[id%maxUnacked]
 			switch {
@@ -80,12 +89,25 @@ func (p *publisher) resend(now time.Time) {
 	}
 }
 
+// maxBackoff bounds the pauses between repeats.
+const maxBackoff = 8
+
+// due tells whether to send again. A stream that is only slow would drown in
+// repeats of what it has not got to yet: as long as a repeat has not been
+// worked off the next one waits longer. On a new connection all begins anew.
 func (p *publisher) due(now time.Time) bool {
-	if p.holding {
+	if p.first >= p.upTo {
+		p.backoff = 0
+	}
+	if p.relinked() {
+		p.backoff = 0
 		return true
 	}
+	if p.holding {
+		return now.Sub(p.resent) >= p.backoff*retryPause
+	}
 	u := p.ring[p.first%maxUnacked]
-	return p.first < p.next && u != nil && now.Sub(u.sent) > ackWait
+	return p.first < p.next && u != nil && now.Sub(u.sent) > max(p.backoff, 1)*p.ackWait
 }
 
 // flush waits until everything is acknowledged or ctx ends.
@@ -102,6 +124,8 @@ func (p *publisher) flush(ctx context.Context) error {
 
 // JetStream error codes that say something to a device (server errors.json).
 const (
+	codeIncompleteBatch   = 10176 // a part was lost with the connection: nothing is stored
+	codeBatchesInflight   = 10210 // too many batches of others are under way: nothing is stored
 	codeDuplicateInBatch  = 10201 // the whole batch is stored already
 	codeMaxMsgsPerSubject = 10077 // with the reason in the text: also other limits
 )
@@ -129,7 +153,7 @@ func readAck(m *nats.Msg) (err error, retry bool) {
 		return nil, false
 	case r.Error.ErrCode == codeMaxMsgsPerSubject:
 		return api.Errorf(api.Busy, "publish", "queue is full"), false
-	case r.Error.Code == 503:
+	case r.Error.Code == 503, r.Error.ErrCode == codeIncompleteBatch, r.Error.ErrCode == codeBatchesInflight:
 		return nil, true
 	case r.Error.Code == 400:
 		return api.Errorf(api.Busy, "publish", "not stored: %s", r.Error.Description), false

@@ -37,6 +37,7 @@ type shard struct {
 
 type route struct {
 	sub     *nats.Subscription
+	known   atomic.Bool               // NATS has confirmed the filter
 	targets atomic.Pointer[[]*target] // copied on change: delivery takes no lock
 }
 
@@ -44,6 +45,25 @@ type route struct {
 type target struct {
 	client *client
 	id     string
+
+	mu    sync.Mutex
+	ended bool
+}
+
+// deliver hands a message on, unless the subscription has ended.
+func (t *target) deliver(in *Inbound) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended {
+		t.client.deliver(t, in)
+	}
+}
+
+// end returns when no delivery is under way and none will come.
+func (t *target) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
 }
 
 func newRouter(nc *nats.Conn) *router {
@@ -73,26 +93,26 @@ func (r *router) shard(filter string) *shard {
 	return r.shards[maphash.String(r.seed, filter)%uint64(len(r.shards))]
 }
 
-// add puts a target under a filter. fresh tells that NATS learned of the filter
-// just now: the caller must flush before it promises delivery.
-func (r *router) add(filter string, t *target) (fresh bool, err error) {
+// add puts a target under a filter. Unless NATS is known to know the filter,
+// the caller must flush before it promises delivery, also when another target
+// was there first: that one's flush may still be on its way.
+func (r *router) add(filter string, t *target) (rt *route, err error) {
 	s := r.shard(filter)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rt := s.byFilter[filter]
-	if rt == nil {
+	if rt = s.byFilter[filter]; rt == nil {
 		rt = &route{}
 		if rt.sub, err = r.nc.ChanSubscribe(filter, s.in); err != nil {
-			return false, err
+			return nil, err
 		}
-		s.byFilter[filter], s.bySub[rt.sub], fresh = rt, rt, true
+		s.byFilter[filter], s.bySub[rt.sub] = rt, rt
 	}
 	targets := []*target{t}
 	if old := rt.targets.Load(); old != nil {
 		targets = append(slices.Clone(*old), t)
 	}
 	rt.targets.Store(&targets)
-	return fresh, nil
+	return rt, nil
 }
 
 // remove takes a target away; the last one ends the NATS subscription.
@@ -126,7 +146,7 @@ func (s *shard) run() {
 		}
 		in := newInbound(m.Subject, m.Header, m.Data)
 		for _, t := range *rt.targets.Load() {
-			t.client.deliver(t, in)
+			t.deliver(in)
 		}
 	}
 }

@@ -29,9 +29,12 @@ func (c *client) Subscribe(ctx context.Context, s Subscription) error {
 	default:
 		err = c.subscribePlain(ctx, sub)
 	}
+	if err == nil && !c.settle(sub) { // closed meanwhile
+		err = api.Errorf(api.Unavailable, "subscribe", "%w", ErrClosed)
+		c.detachAll(map[string]*subscription{s.ID: sub})
+	}
 	if err != nil {
-		c.unregister(s.ID)
-		c.release(sub)
+		c.abandon(sub)
 		return err
 	}
 	c.event(api.EventSubscribed, func(e *api.Event) { e.Topic = s.Filter })
@@ -52,8 +55,13 @@ func (c *client) resolve(sub *subscription) (err error) {
 	if sub.subjects, err = c.mount.Subscribe(sub.Filter); err != nil {
 		return api.Errorf(api.Invalid, "subscribe", "%w", err)
 	}
-	if !c.acl.allows(actionSubscribe, sub.subjects[0]) {
-		return denied("subscribe to", sub.Filter)
+	if (sub.Filter == "#" || sub.Filter == ">") && len(sub.subjects) > 1 {
+		sub.subjects = sub.subjects[:1] // the parent is the mountpoint itself, which is not below it
+	}
+	for _, s := range sub.subjects {
+		if !c.acl.allows(actionSubscribe, s) {
+			return denied("subscribe to", sub.Filter)
+		}
 	}
 	return nil
 }
@@ -81,23 +89,58 @@ func (c *client) unregister(id string) *subscription {
 	return sub
 }
 
+// settle ends Subscribe's part: from now on Close and Unsubscribe release the
+// subscription. It reports false when they have been faster.
+func (c *client) settle(sub *subscription) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sub.settled = !c.closed && c.subs[sub.ID] == sub
+	return sub.settled
+}
+
+// abandon takes a subscription back that did not come about.
+func (c *client) abandon(sub *subscription) {
+	c.mu.Lock()
+	if c.subs[sub.ID] == sub {
+		delete(c.subs, sub.ID)
+	}
+	c.mu.Unlock()
+	c.release(sub)
+	c.recall(sub.ID)
+}
+
+// recall takes what nobody has taken of a subscription that ended out of the
+// inbox: after Unsubscribe nothing of it comes.
+func (c *client) recall(id string) {
+	for _, e := range c.inbox.remove(id) {
+		e.Delivery.Done(ErrClosed)
+	}
+}
+
 // subscribePlain returns after NATS confirmed that it knows the filter: what is
 // published from then on, anywhere in the cluster, arrives.
 func (c *client) subscribePlain(ctx context.Context, sub *subscription) error {
 	sub.target = &target{client: c, id: sub.ID}
-	fresh := false
+	var fresh []*route
 	for _, filter := range sub.subjects {
-		f, err := c.node.router.add(filter, sub.target)
+		rt, err := c.node.router.add(filter, sub.target)
 		if err != nil {
 			return api.Wrap(api.Unavailable, "subscribe", "subscribing is not possible now, try later", err)
 		}
-		fresh = fresh || f
+		if !rt.known.Load() {
+			fresh = append(fresh, rt)
+		}
 	}
-	if !fresh {
+	if len(fresh) == 0 {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout) // NATS wants a deadline
+	defer cancel()
 	if err := c.node.NC.FlushWithContext(ctx); err != nil {
 		return api.Wrap(api.Unavailable, "subscribe", "subscribing is not possible now, try later", err)
+	}
+	for _, rt := range fresh {
+		rt.known.Store(true)
 	}
 	return nil
 }
@@ -112,9 +155,12 @@ func (c *client) Unsubscribe(ctx context.Context, id string, forget bool) error 
 		return api.Errorf(api.NotFound, "unsubscribe", "no subscription %q", id)
 	}
 	c.release(sub)
+	c.recall(id)
 	var err error
 	if sub.durable != nil {
+		sub.durable.talk.Lock()
 		err = c.endDurable(ctx, id, forget)
+		sub.durable.talk.Unlock()
 	}
 	c.event(api.EventUnsubscribed, func(e *api.Event) { e.Topic = sub.Filter })
 	return err
@@ -123,6 +169,7 @@ func (c *client) Unsubscribe(ctx context.Context, id string, forget bool) error 
 // release ends what a subscription holds on this node. It does not wait.
 func (c *client) release(sub *subscription) {
 	if sub.target != nil {
+		sub.target.end()
 		for _, filter := range sub.subjects {
 			c.node.router.remove(filter, sub.target)
 		}

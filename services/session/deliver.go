@@ -204,6 +204,7 @@ func (t *term) sweep(ctx context.Context) {
 		case <-tick.C:
 		}
 		now := time.Now()
+		t.lanes.acknowledge()
 		for range t.lanes.sweep(now) {
 			t.Metrics.Retry()
 		}

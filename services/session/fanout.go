@@ -21,23 +21,50 @@ const (
 	fanoutAckWait  = 5 * time.Second
 )
 
-// fanout reads GW_DATA and stores copies for the durable subscriptions. One
-// goroutine reads; lanes take answers from the subscription of the term.
+// fanout reads GW_DATA and stores copies for the durable subscriptions. While
+// there are none it does not read. One goroutine reads; lanes take answers from
+// the subscription of the term.
 type fanout struct {
 	t   *term
 	pos uint64 // the last sequence that was matched; of the reader
 }
 
+var errNobody = errors.New("session: no durable subscription")
+
 // run reads until ctx ends.
 func (f *fanout) run(ctx context.Context) {
 	for ctx.Err() == nil {
+		if f.t.idx.size() == 0 {
+			f.idle(ctx)
+			continue
+		}
 		err := f.read(ctx)
-		if ctx.Err() != nil {
-			return
+		if ctx.Err() != nil || errors.Is(err, errNobody) {
+			continue
 		}
 		f.t.trouble.report("read GW_DATA", err)
 		pause(ctx, hurry)
 	}
+}
+
+// idle waits for the first subscription. What was published meanwhile is
+// nobody's: the consumer begins anew.
+func (f *fanout) idle(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-f.t.idx.busy:
+	}
+	first := f.t.idx.first()
+	if first <= f.pos+1 || !f.t.lease.Valid() {
+		return
+	}
+	end, cancel := context.WithTimeout(ctx, ioTimeout)
+	defer cancel()
+	f.t.lanes.acknowledge()
+	if err := f.t.JS.DeleteConsumer(end, streams.Data, fanoutConsumer); err == nil || errors.Is(err, jetstream.ErrConsumerNotFound) {
+		f.pos = first - 1
+	} // else everything in between is read, and is nobody's
 }
 
 // read goes on after the consumer's ack floor, or where it was in this term.
@@ -72,9 +99,14 @@ func (f *fanout) read(ctx context.Context) error {
 		if err := f.take(ctx, m); err != nil {
 			return err
 		}
+		if f.t.idx.size() == 0 {
+			return errNobody
+		}
 	}
 }
 
+// consumer finds the consumer, or makes one that begins where this term was; at
+// the start of a term, where the oldest subscription begins.
 func (f *fanout) consumer(ctx context.Context) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
@@ -82,9 +114,13 @@ func (f *fanout) consumer(ctx context.Context) (jetstream.Consumer, error) {
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return cons, err
 	}
+	start := f.pos + 1
+	if f.pos == 0 {
+		start = max(f.t.idx.first(), 1)
+	}
 	return f.t.JS.CreateConsumer(ctx, streams.Data, jetstream.ConsumerConfig{
 		Durable: fanoutConsumer, Description: "copies for durable subscriptions",
-		DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckExplicitPolicy,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: start, AckPolicy: jetstream.AckAllPolicy,
 		AckWait: fanoutAckWait, MaxAckPending: fanoutPending, MaxDeliver: -1,
 	})
 }
@@ -103,7 +139,7 @@ func (f *fanout) take(ctx context.Context, m jetstream.Msg) error {
 	if err := f.fill(ctx, seq-1); err != nil {
 		return err
 	}
-	return f.put(ctx, &held{seq: seq, subj: m.Subject(), header: ownHeader(m.Headers()), data: m.Data(), ack: m.Ack})
+	return f.put(ctx, &held{seq: seq, subj: m.Subject(), header: m.Headers(), data: m.Data(), ack: m.Ack})
 }
 
 // fill takes from the stream what is missing up to and with sequence to. The
@@ -118,7 +154,7 @@ func (f *fanout) fill(ctx context.Context, to uint64) error {
 		if err != nil {
 			return err
 		}
-		if err := f.put(ctx, &held{seq: q.seq, subj: q.subj, header: ownHeader(q.header), data: q.data}); err != nil {
+		if err := f.put(ctx, &held{seq: q.seq, subj: q.subj, header: q.header, data: q.data}); err != nil {
 			return err
 		}
 	}
@@ -185,7 +221,11 @@ func (t *term) onStored(m *nats.Msg) {
 	switch o {
 	case kept:
 		t.trouble.clear("store in GW_QUEUE")
-		if p.to.stored(&queued{seq: seq, subj: p.to.queue, header: p.h.copyHeader(), data: p.h.data}) {
+		if p.to.stored(&queued{seq: seq, subj: p.to.queue, header: p.h.copyHeader(), data: p.h.data}, seq) {
+			t.pool.wake(p.to)
+		}
+	case before: // it may be delivered and deleted already: the queue itself must tell
+		if p.to.stored(nil, seq) {
 			t.pool.wake(p.to)
 		}
 	case full:
@@ -200,8 +240,9 @@ func (t *term) onStored(m *nats.Msg) {
 func readAck(m *nats.Msg) (o outcome, seq uint64, why error) {
 	const codeStoreFailed = 10077 // with the reason in the text
 	var r struct {
-		Seq   uint64              `json:"seq"`
-		Error *jetstream.APIError `json:"error"`
+		Seq       uint64              `json:"seq"`
+		Duplicate bool                `json:"duplicate"`
+		Error     *jetstream.APIError `json:"error"`
 	}
 	if len(m.Data) == 0 {
 		return retry, 0, nats.ErrNoResponders
@@ -210,6 +251,8 @@ func readAck(m *nats.Msg) (o outcome, seq uint64, why error) {
 		return retry, 0, fmt.Errorf("session: unreadable acknowledgement: %w", err)
 	}
 	switch e := r.Error; {
+	case e == nil && r.Duplicate:
+		return before, r.Seq, nil
 	case e == nil:
 		return kept, r.Seq, nil
 	case e.ErrorCode == codeStoreFailed && strings.Contains(e.Description, "per subject"):

@@ -10,8 +10,10 @@ import (
 type index struct {
 	mu    sync.Mutex
 	tree  subject.Tree[*sub]
+	all   map[*sub]struct{}
 	pos   uint64 // the last GW_DATA sequence that was matched
 	stamp uint64
+	busy  chan struct{} // has a value when a subscription came
 }
 
 // add has messages from sequence from on belong to s. What was matched already
@@ -19,11 +21,23 @@ type index struct {
 func (x *index) add(s *sub, subjects []string, from uint64) uint64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	s.subjects, s.from = subjects, max(from, x.pos+1)
+	x.hold(s, subjects, max(from, x.pos+1))
+	return s.from
+}
+
+func (x *index) hold(s *sub, subjects []string, from uint64) {
+	s.subjects, s.from = subjects, from
 	for _, f := range subjects {
 		x.tree.Add(f, s)
 	}
-	return s.from
+	if x.all == nil {
+		x.all = map[*sub]struct{}{}
+	}
+	x.all[s] = struct{}{}
+	select {
+	case x.busy <- struct{}{}:
+	default:
+	}
 }
 
 // restore is add for what a record says: the fan-out goes on where an owner
@@ -31,10 +45,7 @@ func (x *index) add(s *sub, subjects []string, from uint64) uint64 {
 func (x *index) restore(s *sub, subjects []string, from uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	s.subjects, s.from = subjects, from
-	for _, f := range subjects {
-		x.tree.Add(f, s)
-	}
+	x.hold(s, subjects, from)
 }
 
 func (x *index) remove(s *sub) {
@@ -43,6 +54,19 @@ func (x *index) remove(s *sub) {
 	for _, f := range s.subjects {
 		x.tree.Remove(f, s)
 	}
+	delete(x.all, s)
+}
+
+// first is where the oldest subscription begins; 0 when there is none.
+func (x *index) first() (from uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for s := range x.all {
+		if from == 0 || s.from < from {
+			from = s.from
+		}
+	}
+	return from
 }
 
 // match gives each subscription once, however many of its filters match.

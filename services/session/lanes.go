@@ -21,11 +21,14 @@ const (
 type held struct {
 	seq    uint64
 	subj   string
-	header nats.Header // without those of NATS
+	header nats.Header // from the moment there are copies, without those of NATS
 	data   []byte
 	left   int
-	ack    func() error // nil until the consumer has delivered it
+	ack    func() error // acknowledges all up to it; nil until the consumer has delivered it
 }
+
+// settled tells whether no copy is left to be stored.
+func (h *held) settled() bool { return h.left == 0 }
 
 // parcel is one copy on its way.
 type parcel struct {
@@ -38,7 +41,8 @@ type outcome uint8
 
 const (
 	retry   outcome = iota // it cannot answer now
-	kept                   // stored, or stored before
+	kept                   // stored
+	before                 // stored before
 	full                   // the queue takes no more
 	refused                // it will never be stored
 )
@@ -60,7 +64,8 @@ type lanes struct {
 	mu      sync.Mutex
 	open    map[string]*lane
 	byID    map[uint64]string
-	held    map[uint64]*held // by GW_DATA sequence
+	held    map[uint64]*held // by GW_DATA sequence: those above the floor
+	floor   floor
 	id      uint64
 	parcels int
 	bytes   int
@@ -80,14 +85,17 @@ func (l *lanes) put(h *held, find func() []*sub, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	to := find()
-	if len(to) == 0 {
-		h.settle()
-		return
-	}
 	h.left = len(to)
-	l.held[h.seq] = h
-	l.parcels += len(to)
-	l.bytes += len(h.data)
+	if h.left == 0 {
+		h.header, h.data = nil, nil
+	} else {
+		h.header = ownHeader(h.header)
+		l.parcels += len(to)
+		l.bytes += len(h.data)
+	}
+	if l.floor.add(h); l.floor.seq != h.seq {
+		l.held[h.seq] = h
+	}
 	for _, s := range to {
 		q := l.open[s.queue]
 		if q == nil {
@@ -110,7 +118,14 @@ func (l *lanes) again(seq uint64, ack func() error) {
 		h.ack = ack
 		return
 	}
-	_ = ack() // failing, it is delivered once more
+	_ = ack() // below the floor; failing, it is delivered once more
+}
+
+// acknowledge tells the consumer how far the floor is.
+func (l *lanes) acknowledge() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.floor.flush()
 }
 
 // first sends the first parcel of a lane.
@@ -158,8 +173,7 @@ func (l *lanes) settle(p parcel) {
 	l.parcels--
 	if p.h.left--; p.h.left == 0 {
 		l.bytes -= len(p.h.data)
-		delete(l.held, p.h.seq)
-		p.h.settle()
+		l.floor.settled(func(h *held) { delete(l.held, h.seq) })
 	}
 	if l.hasRoom() {
 		select {
@@ -169,13 +183,9 @@ func (l *lanes) settle(p parcel) {
 	}
 }
 
-func (h *held) settle() {
-	if h.ack != nil {
-		_ = h.ack() // failing, it is delivered again and acknowledged then
-	}
+func (l *lanes) hasRoom() bool {
+	return l.parcels < maxParcels && l.bytes < maxBytes && len(l.floor.order) < 2*maxParcels
 }
-
-func (l *lanes) hasRoom() bool { return l.parcels < maxParcels && l.bytes < maxBytes }
 
 // full tells whether the next message has to wait for room.
 func (l *lanes) full() bool {

@@ -49,7 +49,8 @@ func TestLanesOneAtATimePerQueue(t *testing.T) {
 	put(l, 1, &acked, a, b)
 	put(l, 2, &acked, a)
 	put(l, 3, &acked)
-	wantSeqs(t, "nobody's is acknowledged", acked, 3)
+	l.acknowledge()
+	wantSeqs(t, "nothing is acknowledged above the floor", acked)
 	want(t, "sent", len(out.sent), 2)
 	now := time.Now()
 	if _, ok := l.answered(1, retry, now); ok {
@@ -59,10 +60,12 @@ func TestLanesOneAtATimePerQueue(t *testing.T) {
 	want(t, "again", l.sweep(now.Add(hurry)), 1)
 	want(t, "the same", out.ids[2], 1)
 	l.answered(1, kept, now)
-	wantSeqs(t, "waits for b", acked, 3)
+	l.acknowledge()
+	wantSeqs(t, "waits for b", acked)
 	want(t, "next of a", out.sent[3].h.seq, 2)
 	l.answered(2, full, now)
-	wantSeqs(t, "both settled", acked, 3, 1)
+	l.acknowledge()
+	wantSeqs(t, "both settled", acked, 1)
 	if _, ok := l.answered(1, kept, now); ok {
 		t.Fatal("settled twice")
 	}
@@ -70,7 +73,8 @@ func TestLanesOneAtATimePerQueue(t *testing.T) {
 	l.answered(out.ids[3], kept, now)
 	<-clear
 	want(t, "empty", l.parcels+l.bytes+len(l.open)+len(l.held)+len(l.byID), 0)
-	wantSeqs(t, "all", acked, 3, 1, 2)
+	l.acknowledge()
+	wantSeqs(t, "all, at once", acked, 1, 3)
 }
 
 func TestLanesSendErrorIsTriedAgain(t *testing.T) {
@@ -83,6 +87,7 @@ func TestLanesSendErrorIsTriedAgain(t *testing.T) {
 	want(t, "again", l.sweep(time.Now().Add(hurry)), 1)
 	l.again(1, func() error { acked = append(acked, 100); return nil })
 	l.answered(1, kept, time.Now())
+	l.acknowledge()
 	wantSeqs(t, "the newer acknowledgement", acked, 100)
 }
 

@@ -120,9 +120,13 @@ func TestLostOnTheWay(t *testing.T) {
 	h := newHouse(t)
 	p := h.start("p1")
 	must(t, h.subscribe(ask("car", "n1", 1)))
+	var cons jetstream.Consumer
+	eventually(t, "consumer", func() (there bool) {
+		var err error
+		cons, err = h.js.Consumer(t.Context(), streams.Data, fanoutConsumer)
+		return err == nil
+	})
 	p.stop()
-	cons, err := h.js.Consumer(t.Context(), streams.Data, fanoutConsumer)
-	must(t, err)
 	h.publish("iot.x", 1, 6)
 	batch, err := cons.Fetch(4)
 	must(t, err)

@@ -87,15 +87,16 @@ func (s *sub) gone() {
 	s.f.detach()
 }
 
-// stored is the fan-out's word that the queue has a new message. It tells
+// stored is the fan-out's word that the queue has message seq; m may be used
+// instead of reading it, nil tells that it may be gone already. The result tells
 // whether a worker should look.
-func (s *sub) stored(m *queued) bool {
+func (s *sub) stored(m *queued, seq uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
-	if s.f.stored(m.seq) {
+	if s.f.stored(seq) && m != nil {
 		s.hint = m
 	}
 	return s.f.attached

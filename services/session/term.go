@@ -54,6 +54,7 @@ func newTerm(s *Service, lease *natsx.Lease) *term {
 		Service: s, lease: lease, inbox: s.NC.NewInbox(), pool: newPool(),
 		clients: map[string]*client{}, handles: map[uint64]*sub{},
 	}
+	t.idx.busy = make(chan struct{}, 1)
 	t.lanes = newLanes(t.sendCopy)
 	return t
 }
@@ -64,9 +65,6 @@ func (t *term) run(ctx context.Context) error {
 		return err
 	}
 	fan := &fanout{t: t}
-	if _, err := fan.consumer(ctx); err != nil { // before the first subscription counts on it
-		return fmt.Errorf("session: consumer: %w", err)
-	}
 	if err := t.load(ctx); err != nil {
 		return err
 	}
@@ -167,6 +165,7 @@ func while[Req any](term context.Context, f func(context.Context, Req) error) fu
 // now is deleted, so that the next owner does not deliver it again.
 func (t *term) drain() {
 	t.draining.Store(true)
+	defer t.lanes.acknowledge()
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
 	for since := time.Now(); t.lease.Valid() && t.NC.IsConnected(); <-tick.C {

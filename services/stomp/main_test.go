@@ -215,7 +215,7 @@ func (r *rig) refused(text string) stomp.Frame {
 	require.Equal(r, stomp.CmdError, f.Command)
 	require.Contains(r, f.Get("message"), text)
 	require.True(r, strings.HasPrefix(string(f.Body), f.Get("message")), "%q", f.Body)
-	require.Equal(r, "text/plain", f.Get("content-type"))
+	require.Equal(r, "text/plain;charset=utf-8", f.Get("content-type"))
 	require.NotEmpty(r, f.Get("content-length"))
 	r.ended()
 	return f

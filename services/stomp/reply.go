@@ -127,7 +127,7 @@ func (r *refusal) frame() stomp.Frame {
 		f.Headers = append(f.Headers, stomp.Header{Name: "receipt-id", Value: r.receipt})
 	}
 	f.Headers = append(f.Headers, r.headers...)
-	f.Headers = append(f.Headers, stomp.Header{Name: "content-type", Value: "text/plain"})
+	f.Headers = append(f.Headers, stomp.Header{Name: "content-type", Value: "text/plain;charset=utf-8"})
 	return f
 }
 

@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"sluice/pkg/api"
+)
+
+func TestReadAck(t *testing.T) {
+	for _, c := range []struct {
+		ack   string
+		retry bool
+		kind  string // "" = stored
+	}{
+		{"", true, ""},
+		{`{"stream":"GW_DATA","seq":1}`, false, ""},
+		{`{"stream":"GW_DATA","seq":1,"duplicate":true}`, false, ""},
+		{`{"stream":"error","seq":1}`, false, ""},
+		{`{"error":{"code":400,"err_code":10201,"description":"duplicate in batch"}}`, false, ""},
+		{`{"error":{"code":400,"err_code":10176,"description":"batch is incomplete"}}`, true, ""},
+		{`{"error":{"code":429,"err_code":10210,"description":"too many inflight"}}`, true, ""},
+		{`{"error":{"code":503,"err_code":10008,"description":"temporarily unavailable"}}`, true, ""},
+		{`{"error":{"code":503,"err_code":10077,"description":"maximum messages per subject exceeded"}}`, false, "busy"},
+		{`{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 3"}}`, false, "busy"},
+		{`{"error":{"code":500,"err_code":10000,"description":"disk on fire"}}`, false, "unavailable"},
+		{`{"error":`, false, "internal"},
+	} {
+		err, retry := readAck(&nats.Msg{Data: []byte(c.ack)})
+		require.Equal(t, c.retry, retry, c.ack)
+		if c.kind == "" {
+			require.NoError(t, err, c.ack)
+			continue
+		}
+		require.Equal(t, c.kind, api.KindOf(err).String(), c.ack)
+	}
+}
+
+// TestPublisherIgnoresStrangeAcks: anybody may publish to an inbox.
+func TestPublisherIgnoresStrangeAcks(t *testing.T) {
+	p := idle()
+	require.NoError(t, p.publish(msg("iot.a", 1), true, func(err error) { require.NoError(t, err) }))
+	for _, number := range []string{"", "0", "2", "zz", "-1", "ffffffffffffffffffff"} {
+		p.onAck(&nats.Msg{Subject: p.prefix + number, Data: []byte(`{"seq":1}`)})
+		require.Equal(t, 1, p.pending(), number)
+	}
+	for range 2 {
+		p.onAck(&nats.Msg{Subject: p.prefix + "1", Data: []byte(`{"seq":1}`)})
+		require.Zero(t, p.pending())
+	}
+}
+
+// TestPublisherNoResponders: no leader now; the message and all after it wait.
+func TestPublisherNoResponders(t *testing.T) {
+	p := idle()
+	p.holding = false
+	p.ring[1] = &unacked{id: 1, batch: []*nats.Msg{msg("iot.a", 1)}}
+	p.next = 2
+	p.onAck(&nats.Msg{Subject: p.prefix + "1"})
+	require.True(t, p.holding)
+	require.Equal(t, 1, p.pending())
+	require.NoError(t, p.publish(msg("iot.a", 2), true, nil))
+	require.Zero(t, p.ring[2].sent)
+}

@@ -1,0 +1,155 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"sluice/pkg/api"
+	"sluice/pkg/natsx"
+	"sluice/pkg/subject"
+	"sluice/services/session"
+	"sluice/streams"
+)
+
+// sessions runs the session service.
+func (h *house) sessions() {
+	h.t.Helper()
+	nc, js := h.dial()
+	ctx, cancel := context.WithCancel(context.Background())
+	s := session.New(session.Config{
+		NC: nc, JS: js, Node: "sessions", Log: slog.New(slog.DiscardHandler),
+		Retx: 300 * time.Millisecond, NakStep: 10 * time.Millisecond, Lost: -1,
+	})
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	h.t.Cleanup(func() { cancel(); require.NoError(h.t, <-done) })
+	<-s.Ready()
+}
+
+func durable(window int) Subscription {
+	return Subscription{ID: "d", Filter: "t/#", Durable: true, Window: window}
+}
+
+func (h *house) queued() uint64 { return h.count(streams.Queue, ">") }
+
+func TestDurableIsAckedAfterTheDevice(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.sessions()
+	i := h.instance(h.node("a"), "i", "")
+	c := let(t, i, "c")
+	require.NoError(t, c.Subscribe(t.Context(), durable(2)))
+	require.True(t, c.Info().Subscriptions[0].Durable)
+	for k := 1; k <= 3; k++ {
+		_, err := h.js.Publish(t.Context(), "iot.t.x", []byte(strconv.Itoa(k)))
+		require.NoError(t, err)
+	}
+	held := events(t, c, 2)
+	require.Equal(t, "t/x", held[0].Delivery.Topic)
+	time.Sleep(time.Second) // three repeats, none of which the device may see
+	require.Empty(t, c.Take(nil))
+	require.EqualValues(t, 3, h.queued())
+	held[0].Delivery.Done(nil)
+	require.Equal(t, "3", string(next(t, c).Delivery.Msg.Payload))
+	held[1].Delivery.Done(fmt.Errorf("%w: no room", ErrNack))
+	again := next(t, c).Delivery
+	require.Equal(t, "2", string(again.Msg.Payload))
+	require.Equal(t, 2, again.Attempt)
+	again.Done(nil)
+	require.Eventually(t, func() bool { return h.queued() == 1 }, patience, 10*time.Millisecond)
+
+	c.Close(ErrClosed)
+	_, err := h.js.Publish(t.Context(), "iot.t.y", []byte("4")) // nobody is there
+	require.NoError(t, err)
+	c = let(t, i, "c")
+	require.NoError(t, c.Subscribe(t.Context(), durable(2)))
+	for k, e := range events(t, c, 2) {
+		require.Equal(t, strconv.Itoa(3+k), string(e.Delivery.Msg.Payload))
+		e.Delivery.Done(nil)
+	}
+	require.Eventually(t, func() bool { return h.queued() == 0 }, patience, 10*time.Millisecond)
+	require.NoError(t, c.Unsubscribe(t.Context(), "d", true))
+	require.NoError(t, c.Unsubscribe(t.Context(), "never", true)) // has none: is gone as asked
+	require.Empty(t, c.Info().Subscriptions)
+}
+
+// deliver plays the session service: one message, and its answer.
+func (h *house) deliver(c *client, epoch, seq, prev uint64, id string) (answer string) {
+	h.t.Helper()
+	m := nats.NewMsg(streams.EdgeSubject(c.node.ID, "dn", c.key))
+	m.Header.Set(streams.HdrEpoch, strconv.FormatUint(epoch, 10))
+	m.Header.Set(streams.HdrSeq, strconv.FormatUint(seq, 10))
+	m.Header.Set(streams.HdrPrev, strconv.FormatUint(prev, 10))
+	m.Header.Set(streams.HdrAttempt, "1")
+	m.Header.Set(streams.HdrSub, id)
+	m.Header.Set(streams.HdrSubject, "iot.t.x")
+	m.Data = []byte(strconv.FormatUint(seq, 10))
+	r, err := h.nc.RequestMsg(m, 200*time.Millisecond)
+	if err != nil {
+		return ""
+	}
+	return string(r.Data)
+}
+
+func TestDeliveriesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ms, err := natsx.Serve(h.nc, "session", "1.0.0", "of the test")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ms.Stop()) })
+	asked := make(chan api.UnsubscribeRequest, 4)
+	require.NoError(t, natsx.Handle(ms, "subscribe", func(context.Context, api.SubscribeRequest) (struct{}, error) { return struct{}{}, nil }))
+	require.NoError(t, natsx.Handle(ms, "unsubscribe", func(_ context.Context, r api.UnsubscribeRequest) (struct{}, error) {
+		asked <- r
+		return struct{}{}, nil
+	}))
+	c := let(t, h.instance(h.node("a"), "i", ""), "c")
+	require.NoError(t, c.Subscribe(t.Context(), durable(4)))
+	require.NoError(t, c.Subscribe(t.Context(), plain("p", "x")))
+	id, epoch := subject.Token("d"), c.info.Epoch
+
+	require.Equal(t, api.DeliverGone, h.deliver(c, epoch-1, 1, 0, id), "a stale epoch")
+	require.Equal(t, api.DeliverGone, h.deliver(c, epoch, 1, 0, "other"))
+	require.Equal(t, api.DeliverGone, h.deliver(c, epoch, 1, 0, "=Z"))
+	require.Equal(t, api.DeliverGone, h.deliver(c, epoch, 1, 0, subject.Token("p")), "not durable")
+	require.Equal(t, api.DeliverGone, h.deliver(&client{node: c.node, key: "line.i.nobody"}, epoch, 1, 0, id))
+	require.Equal(t, api.DeliverGap+" 0", h.deliver(c, epoch, 5, 4, id))
+	require.Empty(t, c.Take(nil))
+
+	require.Empty(t, h.deliver(c, epoch, 5, 0, id), "the device has not answered")
+	require.Empty(t, h.deliver(c, epoch, 5, 0, id), "again, to another inbox")
+	require.Len(t, c.Take(nil), 1, "but once to the device")
+	require.Equal(t, api.DeliverGap+" 5", h.deliver(c, epoch, 9, 7, id))
+
+	go func() { next(t, c).Delivery.Done(nil) }()
+	require.Equal(t, api.DeliverAck, h.deliver(c, epoch, 6, 5, id))
+	go func() { next(t, c).Delivery.Done(ErrNack) }()
+	require.Equal(t, api.DeliverNak, h.deliver(c, epoch, 7, 6, id))
+	go func() { next(t, c).Delivery.Done(ErrSlow) }()
+	require.Equal(t, api.DeliverGone, h.deliver(c, epoch, 8, 7, id))
+
+	require.NoError(t, c.Unsubscribe(t.Context(), "d", false))
+	require.Equal(t, api.UnsubscribeRequest{ClientKey: c.info.ClientKey, ID: "d", Epoch: epoch}, <-asked)
+	require.Equal(t, api.DeliverGone, h.deliver(c, epoch, 9, 8, id))
+	require.NoError(t, c.Subscribe(t.Context(), durable(4)))
+	c.Close(nil)
+	require.Equal(t, api.UnsubscribeRequest{ClientKey: c.info.ClientKey, Epoch: epoch}, <-asked, "all of them")
+	require.Equal(t, api.DeliverGone, h.deliver(c, epoch, 9, 8, id))
+}
+
+func TestDurableWithoutSessionService(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	c := let(t, h.instance(h.node("a"), "i", ""), "c")
+	ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+	defer cancel()
+	wantKind(t, api.Unavailable, c.Subscribe(ctx, durable(1)))
+	require.Empty(t, c.Info().Subscriptions)
+}

@@ -94,8 +94,11 @@ func (c *client) unregister(id string) *subscription {
 func (c *client) settle(sub *subscription) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	sub.settled = !c.closed && c.subs[sub.ID] == sub
-	return sub.settled
+	if c.closed || c.subs[sub.ID] != sub {
+		return false // and nothing is written: Close reads it without the lock
+	}
+	sub.settled = true
+	return true
 }
 
 // abandon takes a subscription back that did not come about.

@@ -49,13 +49,13 @@ func heapInUse() int64 {
 func halfFrame(t *testing.T, s *stage) { misbehave(t, s, s.Half) }
 func flood(t *testing.T, s *stage)     { misbehave(t, s, s.Flood) }
 
-// unharmed checks that a node serves devices and has caught no panic.
+// unharmed checks that a node still serves devices. Whether it has caught a panic
+// is looked at when the room ends.
 func (r *Room) unharmed(t *testing.T) {
 	t.Helper()
 	d := r.enter(t, 0, "witness")
 	publish(t, d, "witness", "well")
 	require.NoError(t, d.Close(within(t)))
-	require.Zero(t, r.nodes[0].metrics.Snapshot("", "")["gw_panics_total"])
 }
 
 func oversize(t *testing.T, s *stage) {

@@ -78,6 +78,11 @@ func (r *Room) close(t *testing.T) {
 	for _, gauge := range []string{"gw_clients", "gw_connections"} {
 		await(t, gauge+" does not come back to 0", func() bool { return r.metric(gauge) == 0 })
 	}
+	for _, n := range r.nodes { // now: a panic is counted after the device was told goodbye
+		if n != nil {
+			require.Zero(t, n.metrics.Snapshot("", "")["gw_panics_total"], "%s", r.Log.Lines("panic"))
+		}
+	}
 }
 
 func (r *Room) gateway() string { return r.stage.Kind.Proto + "." + r.Name }

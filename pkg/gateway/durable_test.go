@@ -153,3 +153,36 @@ func TestDurableWithoutSessionService(t *testing.T) {
 	wantKind(t, api.Unavailable, c.Subscribe(ctx, durable(1)))
 	require.Empty(t, c.Info().Subscriptions)
 }
+
+// TestDurableResumesOverALostLink: the session service ends delivery to a node
+// that was away, and the device, which never was, must not wait for ever.
+func TestDurableResumesOverALostLink(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ms, err := natsx.Serve(h.nc, "session", "1.0.0", "of the test")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ms.Stop()) })
+	asked := make(chan api.SubscribeRequest, 8)
+	require.NoError(t, natsx.Handle(ms, "subscribe", func(_ context.Context, r api.SubscribeRequest) (struct{}, error) {
+		asked <- r
+		return struct{}{}, nil
+	}))
+	n := h.node("a")
+	c := let(t, h.instance(n, "i", ""), "c")
+	require.NoError(t, c.Subscribe(t.Context(), durable(4)))
+	first := <-asked
+	require.NoError(t, n.NC.ForceReconnect())
+	select {
+	case again := <-asked:
+		require.Equal(t, first, again)
+	case <-time.After(patience):
+		require.FailNow(t, "not resumed")
+	}
+	d := n.durables()[0]
+	d.talk.Lock() // until the answer is here: without it the request is repeated
+	d.talk.Unlock()
+	c.Close(nil)
+	require.NoError(t, n.NC.ForceReconnect())
+	time.Sleep(resumeCheck + 300*time.Millisecond)
+	require.Empty(t, asked, "a client that is gone is not resumed")
+}

@@ -157,6 +157,9 @@ func (c *client) publishSubject(m Message) (string, error) {
 	if err != nil {
 		return "", api.Errorf(api.Invalid, "publish", "%w", err)
 	}
+	if len(subj) > maxSubject {
+		return "", api.Errorf(api.TooLarge, "publish", "topic is longer than %d bytes", maxSubject)
+	}
 	if !c.acl.allows(actionPublish, subj) {
 		return "", denied("publish to", m.Topic)
 	}

@@ -64,6 +64,7 @@ authorization: [{permission: deny, action: publish, topic: "iot/no"}, {permissio
 		{Message{Topic: ""}, api.Invalid},
 		{Message{Topic: "gw/evt/x"}, api.Invalid},
 		{Message{Topic: "$JS/API"}, api.Invalid},
+		{Message{Topic: "iot/" + strings.Repeat("x", maxSubject)}, api.TooLarge},
 		{Message{Topic: "no", Queue: true}, api.Denied},
 		{Message{Topic: "a/*", Queue: true}, api.Invalid},
 		{Message{Topic: "a b", Queue: true}, api.Invalid},
@@ -121,4 +122,19 @@ func TestBatchesCountInflightOnce(t *testing.T) {
 	require.EqualValues(t, 9, e.Tag)
 	wantKind(t, api.Unavailable, e.Err)
 	require.Zero(t, c.inflight.Load())
+}
+
+// TestLongestTopics: what the door lets through, NATS takes.
+func TestLongestTopics(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	c := let(t, h.instance(h.node("a"), "i", ""), strings.Repeat(" ", maxClientID))
+	topic := strings.Repeat("x", maxSubject-len("iot."))
+	require.NoError(t, c.Subscribe(t.Context(), plain("s", topic)))
+	require.NoError(t, c.Publish(t.Context(), Message{Topic: topic, Confirm: true}))
+	for _, e := range events(t, c, 2) {
+		require.NoError(t, e.Err)
+	}
+	require.Zero(t, c.node.NC.Stats().Reconnects)
+	require.True(t, c.node.NC.IsConnected())
 }

@@ -238,6 +238,10 @@ func (q *puller) close() {
 	q.stop()
 	q.wg.Wait()
 	for _, seq := range slices.Sorted(maps.Keys(held)) { // the next one gets them in this order
-		_ = held[seq].Nak()
+		_ = held[seq].NakWithDelay(handBack)
 	}
 }
+
+// handBack lets the server forget a pull request that ended a moment ago: what
+// is given back at once can still be sent to it, and then waits for AckWait.
+const handBack = 20 * time.Millisecond

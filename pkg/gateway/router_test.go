@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -176,6 +177,8 @@ authorization: [{permission: deny, action: subscribe, topic: "secret"}, {permiss
 	wantKind(t, api.Denied, c.Subscribe(ctx, plain("s", "secret/#"))) // its parent is denied
 	wantKind(t, api.Invalid, c.Subscribe(ctx, plain("s", "a/#/b")))
 	wantKind(t, api.Invalid, c.Subscribe(ctx, plain("s", "")))
+	wantKind(t, api.TooLarge, c.Subscribe(ctx, plain("s", strings.Repeat("x", maxSubject))))
+	wantKind(t, api.TooLarge, c.Subscribe(ctx, Subscription{ID: strings.Repeat("x", maxDurableID+1), Filter: "a", Durable: true}))
 	require.NoError(t, c.Subscribe(ctx, plain("s", "a")))
 	wantKind(t, api.Conflict, c.Subscribe(ctx, plain("s", "b")))
 	require.NoError(t, c.Subscribe(ctx, plain("s2", "b")))

@@ -4,6 +4,14 @@ import (
 	"context"
 
 	"sluice/pkg/api"
+	"sluice/pkg/subject"
+)
+
+// A line of the NATS protocol has 4096 bytes. The server ends a connection that
+// sends a longer one, for good, and with it all devices of the node would go.
+const (
+	maxSubject   = 3 << 10
+	maxDurableID = 1 << 10 // as a token, which is a part of its queue's subject
 )
 
 // Subscribe implements [Client]. The three ways of a subscription: plain ones
@@ -52,6 +60,9 @@ func (c *client) resolve(sub *subscription) (err error) {
 		}
 		return nil
 	}
+	if sub.Durable && len(subject.Token(sub.ID)) > maxDurableID {
+		return api.Errorf(api.TooLarge, "subscribe", "subscription id is longer than %d bytes", maxDurableID)
+	}
 	if sub.subjects, err = c.mount.Subscribe(sub.Filter); err != nil {
 		return api.Errorf(api.Invalid, "subscribe", "%w", err)
 	}
@@ -59,6 +70,9 @@ func (c *client) resolve(sub *subscription) (err error) {
 		sub.subjects = sub.subjects[:1] // the parent is the mountpoint itself, which is not below it
 	}
 	for _, s := range sub.subjects {
+		if len(s) > maxSubject {
+			return api.Errorf(api.TooLarge, "subscribe", "topic filter is longer than %d bytes", maxSubject)
+		}
 		if !c.acl.allows(actionSubscribe, s) {
 			return denied("subscribe to", sub.Filter)
 		}

@@ -51,7 +51,7 @@ func (s *Service) listBans(ctx context.Context, r ListBans) (BanPage, error) {
 	if r.Limit < 1 || r.Limit > maxBans {
 		return BanPage{}, api.Errorf(api.Invalid, op, "limit must be 1 to %d", maxBans)
 	}
-	entries, err := read(ctx, s.bans, jetstream.AllKeys)
+	entries, err := s.read(ctx, s.bans, jetstream.AllKeys)
 	if err != nil {
 		return BanPage{}, api.Wrap(api.Unavailable, op, "bans cannot be read now", err)
 	}

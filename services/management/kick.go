@@ -67,7 +67,7 @@ type owned struct {
 }
 
 func (s *Service) owners(ctx context.Context, op, filter string) ([]owned, error) {
-	entries, err := read(ctx, s.clients, filter)
+	entries, err := s.read(ctx, s.clients, filter)
 	if err != nil {
 		return nil, api.Wrap(api.Unavailable, op, "owners cannot be read now", err)
 	}

@@ -3,6 +3,7 @@ package management
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ func (s *Service) listNodes(ctx context.Context, _ struct{}) ([]api.NodeLease, e
 }
 
 func (s *Service) leases(ctx context.Context, op string) ([]api.NodeLease, error) {
-	entries, err := read(ctx, s.nodes, jetstream.AllKeys)
+	entries, err := s.read(ctx, s.nodes, jetstream.AllKeys)
 	if err != nil {
 		return nil, api.Wrap(api.Unavailable, op, "nodes cannot be read now", err)
 	}
@@ -43,26 +44,30 @@ func (s *Service) leases(ctx context.Context, op string) ([]api.NodeLease, error
 	return all, nil
 }
 
-// read is the entries of a bucket that match filter, as the stream's leader has
-// them: a Get may be answered by a replica that is late.
-func read(ctx context.Context, kv jetstream.KeyValue, filter string) ([]jetstream.KeyValueEntry, error) {
-	w, err := kv.Watch(ctx, filter, jetstream.IgnoreDeletes())
+// read is the entries of a bucket that match filter. The leader of the stream
+// names the keys: a watch would miss one that is written while it reads, as
+// leases are all the time.
+func (s *Service) read(ctx context.Context, kv jetstream.KeyValue, filter string) (all []jetstream.KeyValueEntry, err error) {
+	bucket, err := s.JS.Stream(ctx, "KV_"+kv.Bucket())
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = w.Stop() }() // fails only when the connection is gone
-	var all []jetstream.KeyValueEntry
-	for {
-		select {
-		case e := <-w.Updates():
-			if e == nil {
-				return all, nil
-			}
-			all = append(all, e)
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
+	prefix := "$KV." + kv.Bucket() + "."
+	info, err := bucket.Info(ctx, jetstream.WithSubjectFilter(prefix+filter))
+	if err != nil {
+		return nil, err
 	}
+	for subj := range info.State.Subjects {
+		e, err := kv.Get(ctx, strings.TrimPrefix(subj, prefix))
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			continue // deleted: the marker of it is what was named
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
 }
 
 // scatter asks all nodes at once and waits for all. missing are those that did

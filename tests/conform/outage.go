@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// outage is how long NATS is away: longer than the door waits for an ack until
-// it sends again.
-const outage = 4 * time.Second
+// outage is how long NATS is away: the nodes must not lose their leases of 10 s,
+// with up to 3 s since the last renewal and 2 s until they connect again.
+const outage = 3 * time.Second
 
 // natsAway takes the server away under two nodes with connected devices.
 func natsAway(t *testing.T, s *stage) {

@@ -43,7 +43,7 @@ func (h *House) StartService(t *testing.T, name string) {
 		require.NoError(t, err)
 		run, ready = s.Run, func() error { return s.Ready(within(t)) }
 	case "session":
-		s := session.New(session.Config{NC: nc, JS: js, Log: log, Node: "session", Version: version})
+		s := session.New(session.Config{NC: nc, JS: js, Log: log, Node: "session", Version: version, Lost: nodeLost})
 		run, ready = s.Run, func() error {
 			select {
 			case <-s.Ready():

@@ -96,7 +96,8 @@ func Open(ctx context.Context, c NodeConfig) (_ *Node, err error) {
 	n.stop = stop
 	n.wg.Go(func() { n.pub.run(run) })
 	n.wg.Go(func() { n.keepLease(run) })
-	n.wg.Go(func() { n.resume(run) })
+	links := c.NC.Stats().Reconnects
+	n.wg.Go(func() { n.resume(run, links) })
 	n.wg.Go(func() { n.bans.run(n.enforce) })
 	return n, nil
 }

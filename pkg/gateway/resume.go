@@ -20,11 +20,11 @@ const (
 // resume asks for the delivery of all durable subscriptions again after the
 // connection to NATS was lost: the session service ends delivery to a node that
 // does not answer for seconds, and the devices, which are still connected,
-// would wait for ever.
-func (n *Node) resume(ctx context.Context) {
+// would wait for ever. links is the number of reconnects at the start.
+func (n *Node) resume(ctx context.Context, links uint64) {
 	tick := time.NewTicker(resumeCheck)
 	defer tick.Stop()
-	for links := n.NC.Stats().Reconnects; ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return

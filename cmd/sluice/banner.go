@@ -35,7 +35,7 @@ func (x *process) banner(w io.Writer, took time.Duration) error {
 	if x.HTTP.Bind != "" {
 		row("management", x.HTTP.Bind, "curl http://"+x.HTTP.Bind+"/metrics")
 	}
-	if stomp != "" {
+	if stomp != "" && x.file == "" { // with a file, strangers may not be welcome
 		host, port, _ := strings.Cut(stomp, ":")
 		fmt.Fprintf(&b, trySTOMP, host, port)
 	}

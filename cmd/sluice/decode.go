@@ -28,6 +28,7 @@ func decodeCommand() *cli.Command {
 		Usage: "print frames given in hex as JSON, one a line",
 		Subcommands: []*cli.Command{
 			protocolDecoder("stomp", decodeSTOMP, &cli.StringFlag{Name: "version", Value: "1.2", Usage: "negotiated version: 1.0, 1.1 or 1.2"}),
+			protocolDecoder("mqttsn", decodeMQTTSN),
 		},
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,62 +10,67 @@ import (
 
 // send: clients publish with receipts, window at a time.
 func send(o options) (result, error) {
-	var mu sync.Mutex
-	var waits []time.Duration
+	var all histogram
+	senders := make([]*client, o.clients)
+	for i := range senders {
+		c, err := o.dial(large)
+		if err != nil {
+			return result{}, err
+		}
+		defer c.Close()
+		senders[i] = c
+	}
 	r, err := o.measured(func() (int64, error) {
-		var n atomic.Int64
-		errs := make([]error, o.clients)
+		errs, waits := make([]error, o.clients), make([]histogram, o.clients)
 		var wg sync.WaitGroup
-		for i := range o.clients {
-			wg.Go(func() {
-				var mine []time.Duration
-				mine, errs[i] = o.pump(fmt.Sprint(o.dest, i))
-				n.Add(int64(len(mine)))
-				mu.Lock()
-				waits = append(waits, mine...)
-				mu.Unlock()
-			})
+		for i, c := range senders {
+			wg.Go(func() { errs[i] = o.pump(c, fmt.Sprint(o.dest, i), &waits[i]) })
 		}
 		wg.Wait()
-		return n.Load(), errors.Join(errs...)
+		for i := range waits {
+			all.merge(&waits[i])
+		}
+		return all.n, errors.Join(errs...)
 	})
-	r.P50, r.P99 = quantiles(waits)
+	r.P50, r.P99, r.P999 = all.quantiles()
 	return r, err
 }
 
-// pump publishes over one connection and gives how long each receipt took.
-func (o options) pump(dest string) (waits []time.Duration, err error) {
-	c, err := o.dial()
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
+// patience is how long a server may take for what is under way at the end.
+const patience = 20 * time.Second
+
+// pump publishes over one connection and notes how long each receipt took.
+func (o options) pump(c *client, dest string, waits *histogram) error {
 	s := o.sender(dest)
 	sent := make([]time.Time, o.window)
 	var out []byte
-	var next int64
-	for got, open, end := 0, 0, time.Now().Add(o.seconds); ; {
+	var next, got int64
+	open, end := 0, time.Now().Add(o.seconds)
+	if err := c.SetDeadline(end.Add(patience)); err != nil {
+		return err
+	}
+	for {
 		now := time.Now()
 		out = out[:0]
 		for now.Before(end) && open < o.window {
 			sent[next%int64(o.window)] = now
-			out = s.append(out, next)
+			out = s.append(out, next, now)
 			next++
 			open++
 		}
 		if open == 0 {
-			return waits, nil
+			return nil
 		}
 		if len(out) > 0 {
 			if _, err := c.Write(out); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		for more := true; more; more = open > 0 && c.in.Buffered() > 64 {
-			if err := c.expect("RECEIPT"); err != nil {
-				return nil, err
+		for more := true; more; more = open > 0 && c.in.Buffered() > 64 { // of a receipt, not of a part of one
+			if _, err := c.expect("RECEIPT"); err != nil {
+				return err
 			}
-			waits = append(waits, time.Since(sent[got%o.window]))
+			waits.add(time.Since(sent[got%int64(o.window)]))
 			got++
 			open--
 		}
@@ -78,7 +82,7 @@ func fanout(o options) (result, error) {
 	dest := o.dest + "fan"
 	var n atomic.Int64
 	for range o.clients {
-		c, err := o.dial()
+		c, err := o.dial(large)
 		if err != nil {
 			return result{}, err
 		}
@@ -86,103 +90,30 @@ func fanout(o options) (result, error) {
 		if err := c.subscribe(dest); err != nil {
 			return result{}, err
 		}
-		go func() {
+		go func() { // until Close; what is missing is told below
 			for {
-				if _, err := c.frame(); err != nil {
+				if _, err := c.expect("MESSAGE"); err != nil {
 					return
 				}
 				n.Add(1)
 			}
 		}()
 	}
-	return o.measured(func() (int64, error) {
-		sent, err := o.pump(dest)
-		want := int64(len(sent) * o.clients)
-		for end := time.Now().Add(10 * time.Second); n.Load() < want && time.Now().Before(end); {
-			time.Sleep(time.Millisecond)
-		}
-		if n.Load() < want {
-			err = errors.Join(err, fmt.Errorf("%d of %d deliveries came", n.Load(), want))
-		}
-		return n.Load(), err
-	})
-}
-
-// latency: one publisher at a steady rate, one receiver; end to end.
-func latency(o options) (result, error) {
-	dest := o.dest + "lat"
-	in, err := o.dial()
-	if err != nil {
-		return result{}, err
-	}
-	defer in.Close()
-	if err := in.subscribe(dest); err != nil {
-		return result{}, err
-	}
-	total := int(o.seconds.Seconds() * float64(o.rate))
-	waits := make([]time.Duration, 0, total)
-	done := make(chan error, 1)
-	go func() {
-		for len(waits) < total {
-			f, err := in.frame()
-			if err != nil {
-				done <- err
-				return
-			}
-			waits = append(waits, time.Since(stamped(f)))
-		}
-		done <- nil
-	}()
-	out, err := o.dial()
+	out, err := o.dial(large)
 	if err != nil {
 		return result{}, err
 	}
 	defer out.Close()
-	go func() { // receipts
-		for {
-			if _, err := out.frame(); err != nil {
-				return
-			}
+	return o.measured(func() (int64, error) {
+		var sent histogram
+		err := o.pump(out, dest, &sent)
+		want := sent.n * int64(o.clients)
+		for end := time.Now().Add(patience); err == nil && n.Load() < want && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
 		}
-	}()
-	r, err := o.measured(func() (int64, error) {
-		s, start, every := o.sender(dest), time.Now(), time.Second/time.Duration(o.rate)
-		for i := range total {
-			time.Sleep(time.Until(start.Add(time.Duration(i) * every)))
-			if _, err := out.Write(s.append(nil, int64(i))); err != nil {
-				return 0, err
-			}
+		if err == nil && n.Load() != want {
+			err = fmt.Errorf("%d deliveries came of %d", n.Load(), want)
 		}
-		return int64(total), <-done
+		return n.Load(), err
 	})
-	r.P50, r.P99 = quantiles(waits)
-	return r, err
-}
-
-// idle: clients that are connected and do nothing.
-func idle(o options) (result, error) {
-	before, err := o.rss()
-	if err != nil {
-		return result{}, err
-	}
-	for range o.clients {
-		c, err := o.dial()
-		if err != nil {
-			return result{}, err
-		}
-		defer c.Close()
-	}
-	time.Sleep(o.seconds) // what connecting cost is given back
-	after, err := o.rss()
-	return result{N: int64(o.clients), RSS: float64(after-before) / float64(o.clients)}, err
-}
-
-// quantiles in milliseconds.
-func quantiles(d []time.Duration) (p50, p99 float64) {
-	if len(d) == 0 {
-		return 0, 0
-	}
-	slices.Sort(d)
-	at := func(q float64) float64 { return float64(d[int(q*float64(len(d)-1))].Microseconds()) / 1000 }
-	return at(0.5), at(0.99)
 }

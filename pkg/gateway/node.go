@@ -63,6 +63,7 @@ type Node struct {
 	claims    map[string]*claims // the same
 	instances map[string]*Instance
 
+	life context.Context // from Open to Close
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 }
@@ -92,12 +93,11 @@ func Open(ctx context.Context, c NodeConfig) (_ *Node, err error) {
 	if n.edgeSub, err = c.NC.Subscribe(streams.EdgeSubject(c.ID, ">", ""), n.onEdge); err != nil {
 		return nil, fmt.Errorf("gateway: edge subject: %w", err)
 	}
-	run, stop := context.WithCancel(context.Background())
-	n.stop = stop
-	n.wg.Go(func() { n.pub.run(run) })
-	n.wg.Go(func() { n.keepLease(run) })
+	n.life, n.stop = context.WithCancel(context.Background())
+	n.wg.Go(func() { n.pub.run(n.life) })
+	n.wg.Go(func() { n.keepLease(n.life) })
 	links := c.NC.Stats().Reconnects
-	n.wg.Go(func() { n.resume(run, links) })
+	n.wg.Go(func() { n.resume(n.life, links) })
 	n.wg.Go(func() { n.bans.run(n.enforce) })
 	return n, nil
 }

@@ -111,11 +111,29 @@ func (n *Node) install(c *client, epoch uint64, before *api.Owner) {
 		old.kick(ErrTakenOver)
 	}
 	if before != nil && before.Node != n.ID { // also then: each claim sends away the one it replaced
-		m := nats.NewMsg(streams.EdgeSubject(before.Node, "kick", c.key))
+		n.wg.Go(func() { n.sendAway(before.Node, c.key, epoch) })
+	}
+}
+
+// sendAway tells a former owner of a newer one until it answers. A node that
+// cannot be reached for longer than its lease closes its devices by itself.
+func (n *Node) sendAway(node, key string, epoch uint64) {
+	ctx, cancel := context.WithTimeout(n.life, leaseTTL+leaseEvery)
+	defer cancel()
+	for {
+		m := nats.NewMsg(streams.EdgeSubject(node, "kick", key))
 		m.Header.Set(streams.HdrEpoch, strconv.FormatUint(epoch, 10))
 		m.Header.Set(streams.HdrReason, "taken_over")
-		if err := n.NC.PublishMsg(m); err != nil {
-			n.Log.Warn("takeover notice not sent", "node", before.Node, "error", err)
+		once, done := context.WithTimeout(ctx, time.Second)
+		_, err := n.NC.RequestMsgWithContext(once, m)
+		done()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retryPause):
 		}
 	}
 }

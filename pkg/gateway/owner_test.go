@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -197,4 +199,26 @@ func TestClaimNeedsNATS(t *testing.T) {
 	require.Error(t, n.Ready())
 	h.start()
 	require.Eventually(t, func() bool { return n.Ready() == nil }, patience, time.Millisecond)
+}
+
+// TestTakeoverNoticeIsRepeated until the former owner's node has answered.
+func TestTakeoverNoticeIsRepeated(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	n := h.node("a")
+	i := h.instance(n, "i", "")
+	var told atomic.Int32
+	_, err := h.nc.Subscribe(streams.EdgeSubject("ghost", "kick", ">"), func(m *nats.Msg) {
+		if told.Add(1) > 1 { // the first answer is lost
+			_ = m.Respond([]byte("true"))
+		}
+	})
+	require.NoError(t, err)
+	require.NoError(t, h.nc.Flush())
+	key := api.ClientKey{Proto: i.kind.Proto, Instance: "i", Client: "car"}.String()
+	_, err = n.clientsKV.Create(t.Context(), key, mustJSON(api.Owner{Node: "ghost"}))
+	require.NoError(t, err)
+	c := let(t, i, "car")
+	defer c.Close(nil)
+	require.Eventually(t, func() bool { return told.Load() == 2 }, patience, time.Millisecond)
 }

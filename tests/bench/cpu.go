@@ -70,6 +70,31 @@ func (o options) usage() (total stat, err error) {
 	return total, nil
 }
 
+// machine is the CPU time of all that runs on this machine, and that of its
+// cores, busy or not.
+func machine() (busy, total time.Duration, err error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	f := strings.Fields(line) // cpu user nice system idle iowait irq softirq steal, then parts of user
+	if len(f) < 9 {
+		return 0, 0, fmt.Errorf("/proc/stat begins with %q", line)
+	}
+	for i, text := range f[1:9] {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return 0, 0, err
+		}
+		total += time.Duration(n) * tick
+		if i != 3 && i != 4 {
+			busy += time.Duration(n) * tick
+		}
+	}
+	return busy, total, nil
+}
+
 // own is the CPU time of this program.
 func own() time.Duration {
 	var u syscall.Rusage
@@ -86,6 +111,10 @@ func (o options) measured(load func() (int64, error)) (r result, err error) {
 	if err != nil {
 		return r, err
 	}
+	busy, total, err := machine()
+	if err != nil {
+		return r, err
+	}
 	mine, start := own(), time.Now()
 	n, err := load()
 	took := time.Since(start)
@@ -97,6 +126,13 @@ func (o options) measured(load func() (int64, error)) (r result, err error) {
 		return r, fmt.Errorf("nothing happened in %v", took)
 	}
 	after, err := o.usage()
+	if err != nil {
+		return r, err
+	}
+	busy2, total2, err := machine()
+	if others := busy2 - busy - (after.cpu - before.cpu) - mine; others > 0 && total2 > total {
+		r.Others = 100 * float64(others) / float64(total2-total)
+	}
 	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 / float64(n) }
 	r.N, r.PerSec, r.CPU, r.Generator = n, float64(n)/took.Seconds(), each(after.cpu-before.cpu), each(mine)
 	return r, err

@@ -35,6 +35,7 @@ type result struct {
 	PerSec    float64 `json:"per_sec,omitempty"`
 	CPU       float64 `json:"cpu_us,omitempty"`      // of the server, µs each
 	Generator float64 `json:"load_cpu_us,omitempty"` // of this program, µs each
+	Others    float64 `json:"others_pct,omitempty"`  // of the machine's CPU time, used by neither
 	P50       float64 `json:"p50_ms,omitempty"`
 	P99       float64 `json:"p99_ms,omitempty"`
 	P999      float64 `json:"p999_ms,omitempty"`
@@ -95,7 +96,7 @@ func run(args []string, out io.Writer) error {
 	if *asJSON {
 		return json.NewEncoder(out).Encode(m)
 	}
-	_, err = fmt.Fprintf(out, "%s: %d, %.0f/s, server %.1f µs each, load %.1f µs each, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, RSS %.1f KB each\n",
-		m.Load, m.N, m.PerSec, m.CPU, m.Generator, m.P50, m.P99, m.P999, m.RSS)
+	_, err = fmt.Fprintf(out, "%s: %d, %.0f/s, server %.1f µs each, load %.1f µs each, others %.0f %%, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, RSS %.1f KB each\n",
+		m.Load, m.N, m.PerSec, m.CPU, m.Generator, m.Others, m.P50, m.P99, m.P999, m.RSS)
 	return err
 }

@@ -57,8 +57,8 @@ func table(file string, out io.Writer) error {
 		at := [2]string{r.Load, r.Server}
 		results[at] = append(results[at], r)
 	}
-	fmt.Fprintln(out, "| load | server | per second | CPU µs each | lowest to highest | p50 ms | p99 ms | p99.9 ms | RSS KB each | cost, sluice = 1 |")
-	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(out, "| load | server | per second | CPU µs each | lowest to highest | p50 ms | p99 ms | p99.9 ms | RSS KB each | other work, % of CPU | cost, sluice = 1 |")
+	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, load := range loads {
 		name := load
 		for _, server := range servers[load] {
@@ -76,15 +76,17 @@ func row(out io.Writer, load, server string, rs rounds, base float64) {
 		}
 		return "–"
 	}
-	span := "–"
+	span, others := "–", "–"
 	if low, high := rs[0].CPU, rs[0].CPU; low > 0 {
 		for _, r := range rs {
 			low, high = min(low, r.CPU), max(high, r.CPU)
 		}
+		others = strconv.FormatFloat(rs.median(func(r result) float64 { return r.Others }), 'f', 0, 64)
 		span = fmt.Sprintf("%.1f to %.1f", low, high)
 	}
-	fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %.1f |\n", load, server,
+	fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.1f |\n", load, server,
 		show(0, func(r result) float64 { return r.PerSec }), show(1, func(r result) float64 { return r.CPU }), span,
 		show(2, func(r result) float64 { return r.P50 }), show(2, func(r result) float64 { return r.P99 }),
-		show(2, func(r result) float64 { return r.P999 }), show(1, func(r result) float64 { return r.RSS }), rs.cost()/base)
+		show(2, func(r result) float64 { return r.P999 }), show(1, func(r result) float64 { return r.RSS }),
+		others, rs.cost()/base)
 }

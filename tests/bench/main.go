@@ -29,9 +29,10 @@ type options struct {
 
 // result is one measurement, and one line of JSON.
 type result struct {
-	Load      string  `json:"load"`   // row of the table
-	Server    string  `json:"server"` // who was measured
-	N         int64   `json:"n"`      // messages, deliveries or connections
+	Load      string  `json:"load"`           // row of the table
+	Server    string  `json:"server"`         // who was measured
+	N         int64   `json:"n"`              // messages, deliveries or connections
+	Lost      int64   `json:"lost,omitempty"` // deliveries that did not come
 	PerSec    float64 `json:"per_sec,omitempty"`
 	CPU       float64 `json:"cpu_us,omitempty"`      // of the server, µs each
 	Generator float64 `json:"load_cpu_us,omitempty"` // of this program, µs each
@@ -96,7 +97,7 @@ func run(args []string, out io.Writer) error {
 	if *asJSON {
 		return json.NewEncoder(out).Encode(m)
 	}
-	_, err = fmt.Fprintf(out, "%s: %d, %.0f/s, server %.1f µs each, load %.1f µs each, others %.0f %%, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, RSS %.1f KB each\n",
-		m.Load, m.N, m.PerSec, m.CPU, m.Generator, m.Others, m.P50, m.P99, m.P999, m.RSS)
+	_, err = fmt.Fprintf(out, "%s: %d, %d lost, %.0f/s, server %.1f µs each, load %.1f µs each, others %.0f %%, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, RSS %.1f KB each\n",
+		m.Load, m.N, m.Lost, m.PerSec, m.CPU, m.Generator, m.Others, m.P50, m.P99, m.P999, m.RSS)
 	return err
 }

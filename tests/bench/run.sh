@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Measures sluice, and RabbitMQ's STOMP plugin beside it, with the same loads in
 # turn on this machine, and prints a Markdown table of medians. Nothing else
-# should run meanwhile. About five minutes.
+# should run meanwhile. Five and a half minutes.
 #   ROUNDS=3 SECONDS_EACH=4 IDLE=10000   how much
 #   RABBIT=0                             sluice alone; nothing is installed
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-4} idle=${IDLE:-10000}
 work=$(mktemp -d)
+# All ports are below 32768: above, one of the many clients may have it.
 ours="" theirs="" epmd=""
 ulimit -n "$(ulimit -H -n)" 2>/dev/null || true
 
@@ -49,14 +50,14 @@ nats { port: -1, mqtt_port: 0 }
 http.bind: "127.0.0.1:0"
 gateway.stomp.default {
   allow_anonymous: true
-  listener.tcp.default { bind: "127.0.0.1:41613", max_connections: 20000, max_conn_rate: 100000 }
+  listener.tcp.default { bind: "127.0.0.1:21613", max_connections: 20000, max_conn_rate: 100000 }
 }
 CONF
 start_sluice() {
   rm -rf "$work/data"
   "$work/sluice" run -c "$work/sluice.conf" --data "$work/data" >"$work/sluice.log" 2>&1 &
   ours=$!
-  up 41613 "$work/sluice.log"
+  up 21613 "$work/sluice.log"
 }
 
 find_rabbit() { ls -d /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin 2>/dev/null | tail -1; }
@@ -69,29 +70,29 @@ if [ "${RABBIT:-1}" != 0 ]; then
   [ -n "$rabbit" ] || { echo "RabbitMQ is not here and could not be installed (apt-get install rabbitmq-server): sluice is measured alone" >&2; [ ! -f "$work/apt.log" ] || tail -3 "$work/apt.log" >&2; }
 fi
 if [ -n "$rabbit" ]; then
-  export ERL_EPMD_PORT=45674
-  epmd -port 45674 -address 127.0.0.1 >/dev/null 2>&1 &
+  export ERL_EPMD_PORT=23674
+  epmd -port 23674 -address 127.0.0.1 >/dev/null 2>&1 &
   epmd=$!
   echo '[rabbitmq_stomp].' >"$work/plugins"
-  printf 'listeners.tcp.default = 127.0.0.1:45672\nstomp.listeners.tcp.1 = 127.0.0.1:45613\n' >"$work/rabbitmq.conf"
+  printf 'listeners.tcp.default = 127.0.0.1:23672\nstomp.listeners.tcp.1 = 127.0.0.1:23613\n' >"$work/rabbitmq.conf"
 fi
 start_rabbit() {
   rm -rf "$work/rabbit"
   mkdir "$work/rabbit"
   env HOME="$work/rabbit" RABBITMQ_NODENAME="bench$$@localhost" RABBITMQ_CONFIG_FILE="$work/rabbitmq" \
     RABBITMQ_ENABLED_PLUGINS_FILE="$work/plugins" RABBITMQ_MNESIA_BASE="$work/rabbit/db" RABBITMQ_LOG_BASE="$work/rabbit" \
-    RABBITMQ_DIST_PORT=45673 ERL_CRASH_DUMP=/dev/null "$rabbit/rabbitmq-server" >"$work/rabbit.log" 2>&1 &
+    RABBITMQ_DIST_PORT=23673 ERL_CRASH_DUMP=/dev/null "$rabbit/rabbitmq-server" >"$work/rabbit.log" 2>&1 &
   theirs=$!
-  up 45613 "$work/rabbit.log"
+  up 23613 "$work/rabbit.log"
 }
 
 measure() { # server load-name bench-flags...
   local server=$1 load=$2; shift 2
   local flags=(-json -server "$server" -load "$load" -seconds "$seconds")
   case $server in
-    sluice) flags+=(-addr 127.0.0.1:41613 -pid "$ours" -dest bench/) ;;
-    rabbit-topic) flags+=(-addr 127.0.0.1:45613 -pid "$theirs" -login guest -passcode guest -dest /topic/bench.) ;;
-    rabbit-queue) flags+=(-addr 127.0.0.1:45613 -pid "$theirs" -login guest -passcode guest -dest /queue/bench. -persistent) ;;
+    sluice) flags+=(-addr 127.0.0.1:21613 -pid "$ours" -dest bench/) ;;
+    rabbit-topic) flags+=(-addr 127.0.0.1:23613 -pid "$theirs" -login guest -passcode guest -dest /topic/bench.) ;;
+    rabbit-queue) flags+=(-addr 127.0.0.1:23613 -pid "$theirs" -login guest -passcode guest -dest /queue/bench. -persistent) ;;
   esac
   "$work/bench" "${flags[@]}" "$@" | tee -a "$work/lines" >&2
 }

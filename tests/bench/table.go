@@ -30,6 +30,15 @@ func (rs rounds) cost() float64 {
 	return rs.median(func(r result) float64 { return r.RSS })
 }
 
+// lost sums up over all rounds: a median would hide it.
+func (rs rounds) lost() (n, of int64) {
+	for _, r := range rs {
+		n += r.Lost
+		of += r.N + r.Lost
+	}
+	return n, of
+}
+
 // table prints medians; the first server of each load is what the others are
 // compared to.
 func table(file string, out io.Writer) error {
@@ -57,8 +66,8 @@ func table(file string, out io.Writer) error {
 		at := [2]string{r.Load, r.Server}
 		results[at] = append(results[at], r)
 	}
-	fmt.Fprintln(out, "| load | server | per second | CPU µs each | lowest to highest | p50 ms | p99 ms | p99.9 ms | RSS KB each | other work, % of CPU | cost, sluice = 1 |")
-	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(out, "| load | server | per second | CPU µs each | lowest to highest | p50 ms | p99 ms | p99.9 ms | RSS KB each | lost | other work, % of CPU | cost, sluice = 1 |")
+	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, load := range loads {
 		name := load
 		for _, server := range servers[load] {
@@ -84,9 +93,13 @@ func row(out io.Writer, load, server string, rs rounds, base float64) {
 		others = strconv.FormatFloat(rs.median(func(r result) float64 { return r.Others }), 'f', 0, 64)
 		span = fmt.Sprintf("%.1f to %.1f", low, high)
 	}
-	fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.1f |\n", load, server,
+	lost := "–"
+	if n, all := rs.lost(); n > 0 {
+		lost = fmt.Sprintf("%d of %d", n, all)
+	}
+	fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.1f |\n", load, server,
 		show(0, func(r result) float64 { return r.PerSec }), show(1, func(r result) float64 { return r.CPU }), span,
 		show(2, func(r result) float64 { return r.P50 }), show(2, func(r result) float64 { return r.P99 }),
 		show(2, func(r result) float64 { return r.P999 }), show(1, func(r result) float64 { return r.RSS }),
-		others, rs.cost()/base)
+		lost, others, rs.cost()/base)
 }

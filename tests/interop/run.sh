@@ -13,7 +13,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 npm_packages=(stompit@1.0.0 @stomp/stompjs@7.5.0 @stomp/tcp-wrapper@1.0.1 ws@8.23.0)
-client_timeout=120 # seconds for one script; each takes below 20 on an idle machine
+client_timeout=60 # seconds for one script; each takes below 20 on an idle machine
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/sluice-interop.XXXXXX")
 pid=

@@ -66,7 +66,7 @@ func (p *Packet) check(n, least int) error {
 		return fmt.Errorf("%w: QoS %d", ErrNotEncodable, p.Flags.QoS)
 	case (p.Type == WillTopic || p.Type == WillTopicUpd) && p.Flags.QoS < 0:
 		return fmt.Errorf("%w: %s with QoS -1", ErrNotEncodable, p.Type)
-	case topical && p.Flags.TopicIDType >= reserved:
+	case p.Flags.TopicIDType > reserved, topical && p.Flags.TopicIDType == reserved:
 		return fmt.Errorf("%w: reserved topic id type", ErrNotEncodable)
 	case topical && p.Flags.TopicIDType == Short && len(p.Name) != 2:
 		return fmt.Errorf("%w: short topic name of %d bytes", ErrNotEncodable, len(p.Name))

@@ -155,7 +155,7 @@ func (p *Packet) subscribe(b []byte) error {
 func (p *Packet) topic(b []byte) error {
 	switch p.Flags.TopicIDType {
 	case Short:
-		p.Name = b
+		p.Name = b[:2:2] // an append must not reach into the datagram
 	case reserved:
 		return fmt.Errorf("%w: reserved topic id type", ErrSyntax)
 	case Normal, Predefined:

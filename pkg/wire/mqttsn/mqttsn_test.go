@@ -38,6 +38,7 @@ func TestNotEncodable(t *testing.T) {
 		"no filter":          {Type: mqttsn.Subscribe},
 		"short name":         {Type: mqttsn.Publish, Flags: mqttsn.Flags{TopicIDType: mqttsn.Short}, Name: []byte("abc")},
 		"topic id type 3":    {Type: mqttsn.Publish, Flags: mqttsn.Flags{TopicIDType: 3}},
+		"topic id type 4":    {Type: mqttsn.Connect, Flags: mqttsn.Flags{TopicIDType: 4}, Name: []byte("a")},
 		"QoS 3":              {Type: mqttsn.Publish, Flags: mqttsn.Flags{QoS: 3}},
 		"will with QoS -1":   {Type: mqttsn.WillTopic, Flags: mqttsn.Flags{QoS: -1}, Name: []byte("a")},
 		"more than a packet": {Type: mqttsn.Publish, Data: make([]byte, 0xFFFF)},
@@ -48,6 +49,14 @@ func TestNotEncodable(t *testing.T) {
 	}
 	_, err := mqttsn.Forward{NodeID: make([]byte, 253)}.Append(nil)
 	require.ErrorIs(t, err, mqttsn.ErrNotEncodable)
+}
+
+func TestShortNameCannotGrowIntoTheDatagram(t *testing.T) {
+	b := []byte{8, byte(mqttsn.Publish), 2, 'a', 'b', 0, 7, 'x'}
+	p, err := mqttsn.Decode(b)
+	require.NoError(t, err)
+	_ = append(p.Name, "///"...)
+	require.Equal(t, []byte{0, 7, 'x'}, b[5:])
 }
 
 func TestNothingIsAllocated(t *testing.T) {

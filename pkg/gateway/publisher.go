@@ -237,17 +237,20 @@ func (p *publisher) onAck(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	err, retry := readAck(m)
-	if retry { // no leader yet, or no responders: keep it, and all after it, for a moment
+	v, err := readAck(m)
+	switch v {
+	case foreign: // the stream's answer is still to come
+		return
+	case again: // keep it, and all after it, for a moment
 		p.mu.Lock()
 		p.holding = true
 		if u := p.ring[id%maxUnacked]; u != nil && id >= p.first {
 			u.sent = time.Time{} // it is certain that this one was not stored
 		}
 		p.mu.Unlock()
-		return
+	case stored, refused:
+		p.resolve(id, err)
 	}
-	p.resolve(id, err)
 }
 
 // resolve ends one publish. A second ack for the same number finds nothing.

@@ -280,3 +280,21 @@ func TestPublisherFlushAndClose(t *testing.T) {
 	wantKind(t, api.Unavailable, o.all(t)[1])
 	wantKind(t, api.Unavailable, p.publish(msg("iot.a", 501), true, nil))
 }
+
+// TestPublisherBelievesOnlyTheStream: any NATS application may subscribe to a
+// device's topic and answer. Its answer is not the stream's.
+func TestPublisherBelievesOnlyTheStream(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{"ok", "", `{"ok":true}`, `{"stream":"MINE","seq":1}`, `{"stream":"GW_DATA"}`} {
+		h := newHouse(t)
+		p := h.publisher(func(p *publisher) { p.giveUp = 100 * time.Millisecond })
+		var asked atomic.Int32
+		_, err := h.nc.Subscribe("nowhere.a", func(m *nats.Msg) { asked.Add(1); _ = m.Respond([]byte(answer)) })
+		require.NoError(t, err)
+		require.NoError(t, h.nc.Flush())
+		var o outcomes
+		require.NoError(t, p.publish(msg("nowhere.a", 1), true, o.of(1)))
+		require.Equal(t, api.Unavailable, api.KindOf(o.all(t)[1]), "%q was taken for an acknowledgement", answer)
+		require.EqualValues(t, 1, asked.Load(), "%q was taken for the word of the server", answer)
+	}
+}

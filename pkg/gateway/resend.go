@@ -1,9 +1,7 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -120,44 +118,4 @@ func (p *publisher) flush(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// JetStream error codes that say something to a device (server errors.json).
-const (
-	codeIncompleteBatch   = 10176 // a part was lost with the connection: nothing is stored
-	codeBatchesInflight   = 10210 // too many batches of others are under way: nothing is stored
-	codeDuplicateInBatch  = 10201 // the whole batch is stored already
-	codeMaxMsgsPerSubject = 10077 // with the reason in the text: also other limits
-)
-
-// readAck reads a publish acknowledgement. retry tells that JetStream could not
-// answer now and the publish must be repeated.
-func readAck(m *nats.Msg) (err error, retry bool) {
-	if len(m.Data) == 0 {
-		return nil, true // 503: no responders
-	}
-	if !bytes.Contains(m.Data, []byte(`"error"`)) {
-		return nil, false
-	}
-	var r struct {
-		Error *struct {
-			Code        int    `json:"code"`
-			ErrCode     int    `json:"err_code"`
-			Description string `json:"description"`
-		} `json:"error"`
-	}
-	switch jerr := json.Unmarshal(m.Data, &r); {
-	case jerr != nil:
-		return api.Wrap(api.Internal, "publish", "unreadable acknowledgement", jerr), false
-	case r.Error == nil || r.Error.ErrCode == codeDuplicateInBatch:
-		return nil, false
-	case r.Error.ErrCode == codeMaxMsgsPerSubject:
-		return api.Errorf(api.Busy, "publish", "queue is full"), false
-	case r.Error.Code == 503, r.Error.ErrCode == codeIncompleteBatch, r.Error.ErrCode == codeBatchesInflight:
-		return nil, true
-	case r.Error.Code == 400:
-		return api.Errorf(api.Busy, "publish", "not stored: %s", r.Error.Description), false
-	default:
-		return api.Errorf(api.Unavailable, "publish", "not stored: %s", r.Error.Description), false
-	}
 }

@@ -9,7 +9,6 @@ const (
 	EventAuthDenied   = "auth_denied"
 	EventSubscribed   = "subscribed"
 	EventUnsubscribed = "unsubscribed"
-	EventDelivered    = "delivered"
 	EventDropped      = "dropped"
 	EventDead         = "dead"
 )

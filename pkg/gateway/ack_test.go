@@ -74,7 +74,7 @@ func TestPublisherNoResponders(t *testing.T) {
 	p := idle()
 	p.holding = false
 	p.ring[1] = &unacked{id: 1, batch: []*nats.Msg{msg("iot.a", 1)}}
-	p.next = 2
+	p.next, p.count = 2, 1
 	p.onAck(noResponders(p.prefix + "1"))
 	require.True(t, p.holding)
 	require.Equal(t, 1, p.pending())

@@ -28,7 +28,8 @@ type client struct {
 	recv     atomic.Uint64
 	sent     atomic.Uint64
 	dropped  atomic.Uint64
-	reported atomic.Int64 // unix time of the last dropped event
+	reported atomic.Int64  // unix time of the last dropped event
+	told     atomic.Uint64 // dropped, as of that event
 
 	mu     sync.Mutex
 	subs   map[string]*subscription
@@ -70,11 +71,13 @@ func (c *client) deliver(t *target, in *Inbound) {
 	if c.inbox.offer(e, c.inst.conf.MaxPending, int(c.inst.conf.MaxPendingSize)) {
 		return
 	}
-	n := c.dropped.Add(1)
+	c.dropped.Add(1)
 	c.metrics.Message("out", "dropped")
 	now := time.Now().Unix()
 	if last := c.reported.Load(); now != last && c.reported.CompareAndSwap(last, now) {
-		c.event(api.EventDropped, func(e *api.Event) { e.Topic, e.Reason, e.Count = c.unmount(in), "slow_device", n })
+		n := c.dropped.Load()
+		since := n - c.told.Swap(n)
+		c.event(api.EventDropped, func(e *api.Event) { e.Topic, e.Reason, e.Count = c.unmount(in), "slow_device", since })
 	}
 }
 

@@ -121,6 +121,9 @@ func (c *client) take(id string, seq, prev uint64, attempt int, m *nats.Msg) (re
 	case prev > d.last:
 		refusal = api.DeliverGap + " " + strconv.FormatUint(d.last, 10)
 	default:
+		if seq <= d.last { // the device had it, whatever a new owner of the queue knows
+			attempt = max(attempt, 2)
+		}
 		d.flying[seq] = m.Reply
 		d.last = max(d.last, seq)
 	}

@@ -147,6 +147,12 @@ func TestDeliveriesThatAreRefused(t *testing.T) {
 
 	go func() { next(t, c).Delivery.Done(nil) }()
 	require.Equal(t, api.DeliverAck, h.deliver(c, epoch, 6, 5, id))
+	go func() {
+		e := next(t, c)
+		require.Equal(t, 2, e.Delivery.Attempt, "a new owner of the queue does not know, the edge does")
+		e.Delivery.Done(nil)
+	}()
+	require.Equal(t, api.DeliverAck, h.deliver(c, epoch, 6, 0, id))
 	go func() { next(t, c).Delivery.Done(ErrNack) }()
 	require.Equal(t, api.DeliverNak, h.deliver(c, epoch, 7, 6, id))
 	go func() { next(t, c).Delivery.Done(ErrSlow) }()

@@ -89,7 +89,7 @@ func Open(ctx context.Context, c NodeConfig) (_ *Node, err error) {
 	if n.pub, err = newPublisher(c.NC, c.Log, c.Metrics, newID()); err != nil {
 		return nil, fmt.Errorf("gateway: publisher: %w", err)
 	}
-	n.router = newRouter(c.NC)
+	n.router = newRouter(c.NC, c.Metrics)
 	if n.edgeSub, err = c.NC.Subscribe(streams.EdgeSubject(c.ID, ">", ""), n.onEdge); err != nil {
 		return nil, fmt.Errorf("gateway: edge subject: %w", err)
 	}

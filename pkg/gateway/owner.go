@@ -120,7 +120,7 @@ func (n *Node) install(c *client, epoch uint64, before *api.Owner) {
 func (n *Node) sendAway(node, key string, epoch uint64) {
 	ctx, cancel := context.WithTimeout(n.life, leaseTTL+leaseEvery)
 	defer cancel()
-	for {
+	for pause := retryPause; ; pause *= 2 { // a dead edge may have had ten thousand devices
 		m := nats.NewMsg(streams.EdgeSubject(node, "kick", key))
 		m.Header.Set(streams.HdrEpoch, strconv.FormatUint(epoch, 10))
 		m.Header.Set(streams.HdrReason, "taken_over")
@@ -133,7 +133,7 @@ func (n *Node) sendAway(node, key string, epoch uint64) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(retryPause):
+		case <-time.After(pause):
 		}
 	}
 }

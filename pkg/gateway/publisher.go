@@ -60,6 +60,7 @@ type publisher struct {
 	ring    [maxUnacked]*unacked // slot = number mod maxUnacked
 	first   uint64               // oldest number that may still be pending
 	next    uint64
+	count   int // pending
 	bytes   int
 	holding bool // do not send: the connection is down, or a resend is due
 	closed  bool
@@ -138,6 +139,7 @@ func (p *publisher) enqueue(u *unacked) error {
 	p.next++
 	u.since = time.Now()
 	p.ring[u.id%maxUnacked] = u
+	p.count++
 	p.bytes += u.size
 	if !p.holding {
 		p.send(u, u.since)
@@ -275,6 +277,7 @@ func (p *publisher) resolve(id uint64, err error) {
 
 // drop takes a number out; called with the lock held.
 func (p *publisher) drop(id uint64) {
+	p.count--
 	p.bytes -= p.ring[id%maxUnacked].size
 	p.ring[id%maxUnacked] = nil
 	for p.first < p.next && p.ring[p.first%maxUnacked] == nil {
@@ -286,11 +289,5 @@ func (p *publisher) drop(id uint64) {
 func (p *publisher) pending() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := 0
-	for id := p.first; id < p.next; id++ {
-		if p.ring[id%maxUnacked] != nil {
-			n++
-		}
-	}
-	return n
+	return p.count
 }

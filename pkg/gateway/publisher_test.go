@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sluice/pkg/api"
+	"sluice/pkg/metrics"
 	"sluice/streams"
 )
 
@@ -297,4 +298,19 @@ func TestPublisherBelievesOnlyTheStream(t *testing.T) {
 		require.Equal(t, api.Unavailable, api.KindOf(o.all(t)[1]), "%q was taken for an acknowledgement", answer)
 		require.EqualValues(t, 1, asked.Load(), "%q was taken for the word of the server", answer)
 	}
+}
+
+// TestPublisherGauges: operators see what waits, and how often it was sent again.
+func TestPublisherGauges(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	m := metrics.New("1.0.0")
+	p := h.publisher(func(p *publisher) { p.metrics, p.giveUp = m, patience })
+	figure := func(name string) float64 { return m.Snapshot("", "")[name] }
+	var o outcomes
+	require.NoError(t, p.publish(msg("nowhere.a", 1), true, o.of(1))) // no stream: sent again until it expires
+	require.Eventually(t, func() bool { return figure("gw_publish_pending") == 1 && figure("gw_retries_total") > 0 }, patience, time.Millisecond)
+	p.expire(time.Now().Add(2 * patience))
+	require.Error(t, o.all(t)[1])
+	require.Eventually(t, func() bool { return figure("gw_publish_pending") == 0 }, patience, time.Millisecond)
 }

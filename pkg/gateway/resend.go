@@ -23,6 +23,7 @@ func (p *publisher) run(ctx context.Context) {
 		case now := <-tick.C:
 			p.expire(now)
 			p.resend(now)
+			p.metrics.PublishPending(p.pending())
 		}
 	}
 }
@@ -72,6 +73,9 @@ func (p *publisher) resend(now time.Time) {
 			switch {
 			case u == nil:
 			case u.again || u.sent.IsZero():
+				if u.tries > 0 {
+					p.metrics.Retry()
+				}
 				p.send(u, now)
 			default: // sent once without an id: a repeat could double it
 				lost = append(lost, u)

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
+
+	"sluice/pkg/metrics"
 )
 
 // routerBacklog is how many messages may wait for one shard of the router
@@ -21,10 +23,12 @@ const routerBacklog = 1 << 16
 // Goroutines: one for each shard; a filter stays in its shard, which keeps the
 // order of its messages.
 type router struct {
-	nc     *nats.Conn
-	shards []*shard
-	seed   maphash.Seed
-	wg     sync.WaitGroup
+	nc      *nats.Conn
+	metrics *metrics.Metrics
+	shards  []*shard
+	seed    maphash.Seed
+	filters atomic.Int64 // NATS subscriptions
+	wg      sync.WaitGroup
 }
 
 type shard struct {
@@ -66,8 +70,8 @@ func (t *target) end() {
 	t.ended = true
 }
 
-func newRouter(nc *nats.Conn) *router {
-	r := &router{nc: nc, seed: maphash.MakeSeed()}
+func newRouter(nc *nats.Conn, m *metrics.Metrics) *router {
+	r := &router{nc: nc, metrics: m, seed: maphash.MakeSeed()}
 	for range min(runtime.GOMAXPROCS(0), 8) {
 		s := &shard{in: make(chan *nats.Msg, routerBacklog), byFilter: map[string]*route{}, bySub: map[*nats.Subscription]*route{}}
 		r.shards = append(r.shards, s)
@@ -106,6 +110,7 @@ func (r *router) add(filter string, t *target) (rt *route, err error) {
 			return nil, err
 		}
 		s.byFilter[filter], s.bySub[rt.sub] = rt, rt
+		r.changed(1)
 	}
 	targets := []*target{t}
 	if old := rt.targets.Load(); old != nil {
@@ -129,6 +134,7 @@ func (r *router) remove(filter string, t *target) {
 	if len(targets) == 0 {
 		delete(s.byFilter, filter)
 		delete(s.bySub, rt.sub)
+		r.changed(-1)
 		_ = rt.sub.Unsubscribe() // fails only when the connection is closed
 	}
 }
@@ -151,12 +157,5 @@ func (s *shard) run() {
 	}
 }
 
-// filters is the number of NATS subscriptions held.
-func (r *router) filters() (n int) {
-	for _, s := range r.shards {
-		s.mu.RLock()
-		n += len(s.byFilter)
-		s.mu.RUnlock()
-	}
-	return n
-}
+// changed counts NATS subscriptions made and ended.
+func (r *router) changed(by int64) { r.metrics.Subscriptions(int(r.filters.Add(by))) }

@@ -183,7 +183,8 @@ func (c *client) Unsubscribe(ctx context.Context, id string, forget bool) error 
 	return err
 }
 
-// release ends what a subscription holds on this node. It does not wait.
+// release ends what a subscription holds on this node. It waits for a delivery
+// that is under way, not for NATS.
 func (c *client) release(sub *subscription) {
 	if sub.target != nil {
 		sub.target.end()

@@ -251,6 +251,8 @@ func readAck(m *nats.Msg) (o outcome, seq uint64, why error) {
 		return retry, 0, fmt.Errorf("session: unreadable acknowledgement: %w", err)
 	}
 	switch e := r.Error; {
+	case e == nil && r.Seq == 0:
+		return retry, 0, errors.New("session: an acknowledgement without a sequence")
 	case e == nil && r.Duplicate:
 		return before, r.Seq, nil
 	case e == nil:

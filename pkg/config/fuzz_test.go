@@ -9,18 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// seeds are odd texts that both the parser and our scanner must read alike.
-func seeds() []string {
-	return []string{
+// FuzzParse: no text makes it panic or hang, a refusal says why, and what is
+// taken has the same keys and items for the parser and for our scanner.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{
 		"a: 1\nb { c: 'x' }", "a.b.c: [1, {d: e}\n]", `{"a": {"b": [true]}}`, "a: \"\\x41\\n\"", "a { b: 1 }\na.b: 2",
 		"include x\n", "a: (\nblock\n)\n", "a: 5kb", "a: $HOME", "a: 1.5#c\nb: -3 // d", "a: 2020-01-01T00:00:00Z", "}", "a: [}", "a {\n b: 1\n",
 		"a: 127.0.0.1:80", "'k k' = \"v\";b: 2", "a: '\nb: 1'", "a\\ b: 1", "a: }", "a{b: 1}",
-	}
-}
-
-// FuzzParse: no text makes it panic or hang, and a refusal says why.
-func FuzzParse(f *testing.F) {
-	for _, s := range seeds() {
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -37,24 +33,11 @@ func FuzzParse(f *testing.F) {
 		}
 		require.True(t, n.IsBlock())
 		_ = Decode(n, &struct{}{})
-	})
-}
 
-// TestScannerSeesWhatTheParserSees: each key of the one is a key of the other.
-// There are texts that no person writes on which they differ ("[0 /0 /]"): the
-// worst that comes of it is a key called given twice.
-func TestScannerSeesWhatTheParserSees(t *testing.T) {
-	for _, text := range seeds() {
-		if strings.Contains(strings.ToLower(text), "include") || strings.Contains(text, "$") {
-			continue
-		}
-		if _, err := Parse("f", []byte(text)); err != nil {
-			continue
-		}
 		m, err := conf.Parse(text)
 		require.NoError(t, err)
 		requireSame(t, scan("f", text).root, m)
-	}
+	})
 }
 
 // requireSame wants a key of the scanner for each of the parser.

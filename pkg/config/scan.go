@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,22 +133,21 @@ func (s *scanner) value(path string, depth int) *written {
 	return v
 }
 
-// verify compares what was written with what the parser made of it.
+// verify compares what was written with what the parser made of it, both ways:
+// where the two do not see the same keys and items, a repeated key could hide,
+// so such a text is refused. Nobody writes one but by mistake.
 func (s *scanner) verify(w *written, path string, got any) {
 	if t, ok := got.(token); ok {
 		got = t.Value()
 	}
 	switch got := got.(type) {
 	case map[string]any:
-		for key, v := range w.keys {
-			at := join(path, key)
-			if _, ok := got[key]; !ok {
-				s.failLine(v.line, "%s: the value is not understood", at)
-				return
-			}
-			s.verify(v, at, got[key])
-		}
+		s.verifyKeys(w, path, got)
 	case []any:
+		if len(w.items) != len(got) && !s.variables() {
+			s.failLine(w.line, "%s: the list is not understood", path)
+			return
+		}
 		for i, v := range w.items {
 			if i < len(got) {
 				s.verify(v, fmt.Sprintf("%s[%d]", path, i), got[i])
@@ -155,6 +155,29 @@ func (s *scanner) verify(w *written, path string, got any) {
 		}
 	}
 }
+
+func (s *scanner) verifyKeys(w *written, path string, got map[string]any) {
+	for key, v := range w.keys {
+		at := join(path, key)
+		if _, ok := got[key]; !ok {
+			s.failLine(v.line, "%s: the value is not understood", at)
+			return
+		}
+		s.verify(v, at, got[key])
+	}
+	if len(s.includes) > 0 || s.variables() { // these bring keys from elsewhere
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(got)) {
+		if w.keys[key] == nil {
+			s.failLine(w.line, "%s: is not understood", join(path, key))
+			return
+		}
+	}
+}
+
+// variables tells whether values may stand elsewhere than where they are used.
+func (s *scanner) variables() bool { return strings.Contains(s.text, "$") }
 
 // scanFiles scans text and all that it includes; open are the files on the way
 // to it. A file that includes itself is an error at once, as the parser must not

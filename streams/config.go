@@ -71,21 +71,19 @@ func streamConfigs(o Options) []jetstream.StreamConfig {
 }
 
 func bucketConfigs(o Options) []jetstream.KeyValueConfig {
-	of := func(name, what string, history uint8, marker time.Duration) jetstream.KeyValueConfig {
+	of := func(name, what string, marker time.Duration) jetstream.KeyValueConfig {
 		return jetstream.KeyValueConfig{
-			Bucket: name, Description: what, History: history, Replicas: o.Replicas,
+			Bucket: name, Description: what, History: 1, Replicas: o.Replicas,
 			Storage: jetstream.FileStorage, LimitMarkerTTL: marker,
 		}
 	}
 	return []jetstream.KeyValueConfig{
-		of(Instances, "desired configuration of instances", 20, 0),
-		of(Status, "instances as nodes run them", 1, MarkerTTL),
-		of(Nodes, "leases of processes", 1, MarkerTTL),
-		of(Partitions, "leases of queue partitions", 1, MarkerTTL),
-		of(Clients, "owners of clients", 1, MarkerTTL),
-		of(Sessions, "durable subscriptions", 1, MarkerTTL),
-		of(Users, "built-in users", 1, 0),
-		of(Banned, "bans", 1, MarkerTTL),
+		of(Nodes, "leases of processes", MarkerTTL),
+		of(Partitions, "leases of queue partitions", MarkerTTL),
+		of(Clients, "owners of clients", MarkerTTL),
+		of(Sessions, "durable subscriptions", MarkerTTL),
+		of(Users, "built-in users", 0),
+		of(Banned, "bans", MarkerTTL),
 	}
 }
 

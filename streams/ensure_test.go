@@ -63,7 +63,7 @@ func TestEnsureMakesAll(t *testing.T) {
 	require.NoError(t, streams.Ensure(ctx, js, streams.DefaultOptions()))
 	require.Equal(t, []string{
 		"GW_AUDIT", "GW_DATA", "GW_DEAD", "GW_EVENTS", "GW_QUEUE_0", "GW_WORK",
-		"KV_GW_BANNED", "KV_GW_CLIENTS", "KV_GW_INSTANCES", "KV_GW_NODES", "KV_GW_PARTITIONS", "KV_GW_SESSIONS", "KV_GW_STATUS", "KV_GW_USERS",
+		"KV_GW_BANNED", "KV_GW_CLIENTS", "KV_GW_NODES", "KV_GW_PARTITIONS", "KV_GW_SESSIONS", "KV_GW_USERS",
 	}, names(t, ctx, js))
 
 	type stream struct {
@@ -101,15 +101,11 @@ func TestEnsureMakesAll(t *testing.T) {
 	}
 	// What comes and goes with devices must leave nothing behind in the end.
 	for name, marker := range map[string]time.Duration{
-		streams.Instances: 0, streams.Users: 0, streams.Status: streams.MarkerTTL, streams.Nodes: streams.MarkerTTL, streams.Partitions: streams.MarkerTTL,
+		streams.Users: 0, streams.Nodes: streams.MarkerTTL, streams.Partitions: streams.MarkerTTL,
 		streams.Clients: streams.MarkerTTL, streams.Sessions: streams.MarkerTTL, streams.Banned: streams.MarkerTTL,
 	} {
 		c := configOf(t, ctx, js, "KV_"+name)
-		history := int64(1)
-		if name == streams.Instances {
-			history = 20
-		}
-		require.Equal(t, history, c.MaxMsgsPerSubject, name)
+		require.EqualValues(t, 1, c.MaxMsgsPerSubject, name)
 		require.Equal(t, marker, c.SubjectDeleteMarkerTTL, name)
 		require.Equal(t, jetstream.FileStorage, c.Storage, name)
 		require.Zero(t, c.MaxAge, name)
@@ -197,7 +193,7 @@ func TestEnsureAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	require.NoError(t, errors.Join(errs...))
-	require.Len(t, names(t, ctx, js), 14)
+	require.Len(t, names(t, ctx, js), 12)
 }
 
 func TestEnsureRefuses(t *testing.T) {

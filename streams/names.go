@@ -17,8 +17,6 @@ const (
 
 // Buckets.
 const (
-	Instances  = "GW_INSTANCES"  // desired configuration, history 20
-	Status     = "GW_STATUS"     // observed, <node>.<proto>.<inst>; lives as long as the node's lease
 	Nodes      = "GW_NODES"      // leases of processes
 	Partitions = "GW_PARTITIONS" // leases of queue partitions
 	Clients    = "GW_CLIENTS"    // owner of a client; revision = epoch

@@ -62,14 +62,7 @@ func (x *process) startSession(ctx context.Context) error {
 		NC: nc, JS: js, Log: x.log.With("service", "session"), Metrics: x.metrics, Node: x.Node, Version: version,
 	})
 	x.background("session", s.Run)
-	select {
-	case <-s.Ready():
-		return nil
-	case err := <-x.failed:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("session: not ready: %w", context.Cause(ctx))
-	}
+	return s.Ready(ctx)
 }
 
 func (x *process) startManagement(ctx context.Context) error {

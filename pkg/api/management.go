@@ -13,7 +13,7 @@ type ListenerStatus struct {
 	Connections    int    `json:"current_connections"`
 }
 
-// InstanceStatus is a gateway instance as one node runs it (GW_STATUS).
+// InstanceStatus is a gateway instance as one node runs it, asked for live.
 type InstanceStatus struct {
 	Proto     string           `json:"proto"`
 	Instance  string           `json:"instance"`

@@ -30,7 +30,7 @@ var (
 func Decode(n *Node, into any) error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
-		panic("config: Decode needs a pointer to a struct")
+		return n.Errorf("config: cannot decode into %T, which is no pointer to a struct", into)
 	}
 	d := decoder{}
 	d.structure(n, v.Elem())

@@ -239,13 +239,11 @@ func TestDecodeValidates(t *testing.T) {
 func TestDecodeMisuse(t *testing.T) {
 	n, err := Parse("f", []byte("c: 1"))
 	require.NoError(t, err)
-	require.Panics(t, func() { _ = Decode(n, decodeFrame{}) })
-	require.Panics(t, func() { _ = Decode(n, new(int)) })
-	require.Panics(t, func() {
-		_ = Decode(n, &struct {
-			C chan int `conf:"c"`
-		}{})
-	})
+	require.ErrorContains(t, Decode(n, decodeFrame{}), "no pointer to a struct")
+	require.ErrorContains(t, Decode(n, new(int)), "no pointer to a struct")
+	require.ErrorContains(t, Decode(n, &struct {
+		C chan int `conf:"c"`
+	}{}), "f:1: c: config: a chan int cannot be read")
 	require.True(t, HasKey(&decodeAll{}, "bind"))
 	require.True(t, HasKey(&decodeAll{}, "listen_on"))
 	require.False(t, HasKey(&decodeAll{}, "Hidden"))

@@ -2,10 +2,8 @@ package config
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -52,22 +50,6 @@ func parse(name string, text []byte, tree func() (map[string]any, error)) (*Node
 			errs = append(errs, s.err)
 		}
 		return m, errors.Join(errs...)
-	})
-}
-
-// FromJSON reads a JSON object as a configuration without lines, for settings
-// that come over the API.
-func FromJSON(name string, text []byte) (*Node, error) {
-	return build(name, func() (m map[string]any, err error) {
-		d := json.NewDecoder(strings.NewReader(string(text)))
-		d.UseNumber()
-		if err := d.Decode(&m); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if m == nil || d.Decode(new(any)) != io.EOF {
-			return nil, fmt.Errorf("%s: must be one JSON object", name)
-		}
-		return m, nil
 	})
 }
 
@@ -138,24 +120,10 @@ func (n *Node) set(v any, depth int) error {
 				return err
 			}
 		}
-	case json.Number:
-		n.value = number(v)
 	default:
 		n.value = v
 	}
 	return nil
-}
-
-// number is an int64 or float64; one that is neither stays text, which no number
-// is decoded from.
-func number(v json.Number) any {
-	if i, err := v.Int64(); err == nil {
-		return i
-	}
-	if f, err := v.Float64(); err == nil {
-		return f
-	}
-	return v.String()
 }
 
 // add puts v under the dotted key, merged with what is there.

@@ -165,22 +165,6 @@ func TestParseFileRefuses(t *testing.T) {
 	}
 }
 
-func TestFromJSON(t *testing.T) {
-	n, err := FromJSON("api", []byte(`{"b": {"c": [1, "x", 2.5, true]}, "b.d": 7, "a": "s", "big": 1e999}`))
-	require.NoError(t, err)
-	require.Equal(t, "a=s(string)\nb.c[0]=1(int64)\nb.c[1]=x(string)\nb.c[2]=2.5(float64)\nb.c[3]=true(bool)\nb.d=7(int64)\nbig=1e999(string)\n", dump(n))
-	require.EqualError(t, n.Get("b").Get("d").Errorf("oops"), "api: b.d: oops", "no line")
-	for text, want := range map[string]string{
-		`null`: "must be one JSON object", `[1]`: "cannot unmarshal", `{"a":1} {}`: "must be one JSON object", `{"a":`: "unexpected EOF", ``: "EOF",
-		`{"a":1,"a.b":2}`: "api: a.b: a is a value already", `{"": 1}`: "a part of the key is empty",
-		strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40): "nested deeper than 32",
-	} {
-		_, err := FromJSON("api", []byte(text))
-		require.ErrorContains(t, err, want, text)
-		require.ErrorContains(t, err, "api: ", text)
-	}
-}
-
 func TestNode(t *testing.T) {
 	n, err := Parse("f", []byte("a { b: 1 }\nc: [1\n]\n"))
 	require.NoError(t, err)

@@ -41,7 +41,8 @@ func (d *decoder) scalar(n *Node, v reflect.Value) {
 	case reflect.Float32, reflect.Float64:
 		ok = d.float(n, v)
 	default:
-		panic(fmt.Sprintf("config: %s: no way to read a %s", n.path, v.Type()))
+		d.errorf(n, "config: a %s cannot be read from a file", v.Type())
+		return
 	}
 	if !ok {
 		d.errorf(n, "must be %s, not %s", wanted(v.Kind()), n.kind())

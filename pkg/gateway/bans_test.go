@@ -14,7 +14,7 @@ import (
 
 func (h *house) ban(as, who string, until time.Time) {
 	h.t.Helper()
-	_, err := h.bans().Put(h.t.Context(), BanKey(as, who), mustJSON(api.Ban{As: as, Who: who, Until: until}))
+	_, err := h.bans().Put(h.t.Context(), BanKey(as, who), encoded(h.t, api.Ban{As: as, Who: who, Until: until}))
 	require.NoError(h.t, err)
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"sync"
@@ -69,8 +70,13 @@ func (c *client) askSession(ctx context.Context, verb string, req any) error {
 func (c *client) detachAll(subs map[string]*subscription) {
 	for _, s := range subs {
 		if s.durable != nil {
-			req := mustJSON(api.UnsubscribeRequest{ClientKey: c.info.ClientKey, Epoch: c.info.Epoch})
-			_ = c.node.NC.Publish(streams.ServiceSubject("session", "unsubscribe"), req)
+			req, err := json.Marshal(api.UnsubscribeRequest{ClientKey: c.info.ClientKey, Epoch: c.info.Epoch})
+			if err == nil {
+				err = c.node.NC.Publish(streams.ServiceSubject("session", "unsubscribe"), req)
+			}
+			if err != nil {
+				c.node.Log.Debug("the session service was not told that a client is gone", "client", c.key, "error", err)
+			}
 			return
 		}
 	}

@@ -30,7 +30,7 @@ func (h *house) sessions() {
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	h.t.Cleanup(func() { cancel(); require.NoError(h.t, <-done) })
-	<-s.Ready()
+	require.NoError(h.t, s.Ready(ctx))
 }
 
 func durable(window int) Subscription {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,7 +103,11 @@ func (n *Node) list(req api.ListRequest) (api.ListResponse, error) {
 			continue
 		}
 		info := c.Info()
-		room -= len(mustJSON(info)) + 1
+		text, err := json.Marshal(info)
+		if err != nil {
+			return r, api.Wrap(api.Internal, "list", "encode a client", err)
+		}
+		room -= len(text) + 1
 		if len(r.Data) == limit || room < 0 && len(r.Data) > 0 {
 			r.Next = r.Data[len(r.Data)-1].ClientKey.String()
 			break

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -136,7 +137,7 @@ func TestEventsOfAClient(t *testing.T) {
 	var names []string
 	for _, m := range h.messages(streams.Events, "gw.evt.line.i.*.car") {
 		var e api.Event
-		require.NoError(t, fromJSON(m.Data(), &e))
+		require.NoError(t, json.Unmarshal(m.Data(), &e))
 		require.Equal(t, "a", e.Node)
 		require.Equal(t, c.info.Epoch, e.Epoch)
 		require.WithinDuration(t, time.Now(), e.At, time.Minute)

@@ -28,8 +28,12 @@ func (c *client) event(name string, more func(*api.Event)) {
 // events, never messages.
 func (n *Node) event(e api.Event) {
 	e.Node, e.At = n.ID, time.Now().UTC()
-	m := &nats.Msg{Subject: streams.EventSubject(e.Proto, e.Instance, e.Event, e.Client), Data: mustJSON(e)}
-	if err := n.pub.publish(m, false, nil); err != nil {
+	data, err := json.Marshal(e)
+	if err == nil {
+		m := &nats.Msg{Subject: streams.EventSubject(e.Proto, e.Instance, e.Event, e.Client), Data: data}
+		err = n.pub.publish(m, false, nil)
+	}
+	if err != nil {
 		n.Log.Debug("event not published", "event", e.Event, "error", err)
 	}
 }
@@ -39,17 +43,6 @@ func (n *Node) eventKey(key, name, reason string) {
 		n.event(api.Event{ClientKey: k, Event: name, Reason: reason})
 	}
 }
-
-// mustJSON encodes structs of pkg/api, which cannot fail.
-func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("gateway: " + err.Error()) // a programmer's error: a type without JSON
-	}
-	return b
-}
-
-func fromJSON(b []byte, v any) error { return json.Unmarshal(b, v) }
 
 // newID is 128 random bits in lower case letters and digits.
 func newID() string { return strings.ToLower(rand.Text()) }

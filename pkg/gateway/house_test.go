@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -282,4 +283,12 @@ func kicked(t testing.TB, c *client) error {
 		require.FailNow(t, "not kicked")
 		return nil
 	}
+}
+
+// encoded is v as the buckets have it.
+func encoded(t testing.TB, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	require.NoError(t, err)
+	return b
 }

@@ -105,7 +105,7 @@ func TestStatusWhileInstancesStart(t *testing.T) {
 }
 
 // TestNodeRun: goodbye to devices, their records and the lease, within grace.
-func TestNodeRun(t *testing.T) {
+func TestNodeClose(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	nc, js := h.dial()
@@ -118,11 +118,9 @@ func TestNodeRun(t *testing.T) {
 	key := api.ClientKey{Proto: "line", Instance: "i", Client: "car"}.String()
 	c := n.find(key)
 	require.NotNil(t, c)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(ctx, patience) }()
-	cancel()
-	require.NoError(t, <-ended)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, n.Close(ctx))
 	require.Equal(t, "bye: "+ErrShutdown.Error(), car.line())
 	o, _ := h.owner(c)
 	require.Nil(t, o)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -116,14 +117,6 @@ func (n *Node) undo(ctx context.Context) error {
 	return n.held.Load().Release(ctx)
 }
 
-// Run keeps the node until ctx ends, then closes it within grace.
-func (n *Node) Run(ctx context.Context, grace time.Duration) error {
-	<-ctx.Done()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	return n.Close(end)
-}
-
 // Close stops the instances (listeners first, then devices are told goodbye),
 // waits for acknowledgements, and gives the lease back.
 func (n *Node) Close(ctx context.Context) error {
@@ -163,16 +156,16 @@ func (n *Node) deafen(ctx context.Context) {
 
 func (n *Node) acquire(ctx context.Context) error {
 	unique := newID()
-	l, err := natsx.Acquire(ctx, n.JS, streams.Nodes, subject.Token(n.ID), n.leaseValue(unique), leaseTTL)
+	value, err := json.Marshal(api.NodeLease{Node: n.ID, Lease: unique, Services: n.Services, Version: n.Version, StartedAt: time.Now().UTC()})
+	if err != nil {
+		return fmt.Errorf("gateway: lease of node %q: %w", n.ID, err)
+	}
+	l, err := natsx.Acquire(ctx, n.JS, streams.Nodes, subject.Token(n.ID), value, leaseTTL)
 	if err != nil {
 		return fmt.Errorf("gateway: lease of node %q: %w", n.ID, err)
 	}
 	n.held.Store(&holding{l, unique})
 	return nil
-}
-
-func (n *Node) leaseValue(unique string) []byte {
-	return mustJSON(api.NodeLease{Node: n.ID, Lease: unique, Services: n.Services, Version: n.Version, StartedAt: time.Now().UTC()})
 }
 
 // keepLease renews. When the lease is lost, for instance because this process

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"time"
@@ -23,7 +24,10 @@ func (n *Node) own(ctx context.Context, c *client) error {
 		return api.Errorf(api.Unavailable, "connect", "this node has no lease at the moment, try later")
 	}
 	defer n.claiming(c.key)()
-	value := mustJSON(api.Owner{Node: n.ID, Lease: held.unique, Peer: c.info.Peer, ConnectedAt: c.info.ConnectedAt})
+	value, err := json.Marshal(api.Owner{Node: n.ID, Lease: held.unique, Peer: c.info.Peer, ConnectedAt: c.info.ConnectedAt})
+	if err != nil {
+		return api.Wrap(api.Internal, "connect", "encode the owner", err)
+	}
 	for try := 0; ; try++ {
 		epoch, before, err := n.claim(ctx, c.key, value)
 		if err == nil {
@@ -85,7 +89,7 @@ func (n *Node) claim(ctx context.Context, key string, value []byte) (epoch uint6
 		return 0, nil, err
 	}
 	before = &api.Owner{}
-	if err := fromJSON(e.Value(), before); err != nil {
+	if err := json.Unmarshal(e.Value(), before); err != nil {
 		return 0, nil, err
 	}
 	epoch, err = n.clientsKV.Update(ctx, key, value, e.Revision())

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -29,7 +30,7 @@ func (h *house) owner(c *client) (*api.Owner, uint64) {
 	}
 	require.NoError(h.t, err)
 	o := &api.Owner{}
-	require.NoError(h.t, fromJSON(e.Value(), o))
+	require.NoError(h.t, json.Unmarshal(e.Value(), o))
 	return o, e.Revision()
 }
 
@@ -216,7 +217,7 @@ func TestTakeoverNoticeIsRepeated(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, h.nc.Flush())
 	key := api.ClientKey{Proto: i.kind.Proto, Instance: "i", Client: "car"}.String()
-	_, err = n.clientsKV.Create(t.Context(), key, mustJSON(api.Owner{Node: "ghost"}))
+	_, err = n.clientsKV.Create(t.Context(), key, encoded(t, api.Owner{Node: "ghost"}))
 	require.NoError(t, err)
 	c := let(t, i, "car")
 	defer c.Close(nil)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -165,7 +166,7 @@ func TestSlowClientLosesAlone(t *testing.T) {
 	var told uint64
 	for told < 90 && err == nil { // each event tells what was dropped since the one before
 		var e api.Event
-		require.NoError(t, fromJSON(m.Data, &e))
+		require.NoError(t, json.Unmarshal(m.Data, &e))
 		told += e.Count
 		m, err = seen.NextMsg(100 * time.Millisecond)
 	}

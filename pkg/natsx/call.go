@@ -35,49 +35,8 @@ func Call[Req, Resp any](ctx context.Context, nc *nats.Conn, subject string, req
 	return open[Resp](subject, answer)
 }
 
-// Scatter asks everybody who listens on subject, and returns the answers that
-// came until there were want of them (0 = no limit) or wait was over: fewer than
-// want is no error. Answers that are errors count, and are returned joined,
-// beside the others. When nobody listens the error is Unavailable.
-func Scatter[Req, Resp any](ctx context.Context, nc *nats.Conn, subject string, req Req, want int, wait time.Duration) ([]Resp, error) {
-	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	m, err := request(ctx, subject, req)
-	if err != nil {
-		return nil, err
-	}
-	m.Reply = nc.NewRespInbox()
-	sub, err := nc.SubscribeSync(m.Reply)
-	if err != nil {
-		return nil, callError(subject, err)
-	}
-	defer func() { _ = sub.Unsubscribe() }() // fails only when the connection is gone, and the subscription with it
-	if err := nc.PublishMsg(m); err != nil {
-		return nil, callError(subject, err)
-	}
-	var all []Resp
-	var errs []error
-	for n := 0; want <= 0 || n < want; n++ {
-		answer, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			if outer.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-				errs = append(errs, callError(subject, err))
-			}
-			break
-		}
-		resp, err := open[Resp](subject, answer)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		all = append(all, resp)
-	}
-	return all, errors.Join(errs...)
-}
-
 // Answer is for subscribers that are no endpoint of a service, such as an edge
-// node on its own subject: it answers a request of [Call] or [Scatter].
+// node on its own subject: it answers a request of [Call].
 func Answer[Resp any](m *nats.Msg, resp Resp, err error) error {
 	if err != nil {
 		return m.RespondMsg(errorMsg(m.Reply, err))

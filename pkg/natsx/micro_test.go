@@ -237,44 +237,6 @@ func TestStopWaitsForCalls(t *testing.T) {
 	}
 }
 
-func TestScatter(t *testing.T) {
-	nc := connect(t, Options{Server: startServer(t)})
-	for i := range 4 {
-		_, err := nc.Subscribe("gw.edge.all", func(m *nats.Msg) {
-			q, err := Question[ask](m)
-			if err == nil && i == 3 {
-				err = api.Errorf(api.Busy, "list", "node %d is busy", i)
-			}
-			_ = Answer(m, reply{strings.Repeat("x", q.N+i)}, err)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	all, err := Scatter[ask, reply](t.Context(), nc, "gw.edge.all", ask{1}, 4, 5*time.Second)
-	if len(all) != 3 || api.KindOf(err) != api.Busy {
-		t.Errorf("%v, %v", all, err)
-	}
-	began := time.Now()
-	all, _ = Scatter[ask, reply](t.Context(), nc, "gw.edge.all", ask{1}, 0, 200*time.Millisecond)
-	if took := time.Since(began); len(all) != 3 || took < 200*time.Millisecond || took > time.Second {
-		t.Errorf("%v after %s", all, took)
-	}
-	if all, _ = Scatter[ask, reply](t.Context(), nc, "gw.edge.all", ask{1}, 1, 5*time.Second); len(all) > 1 {
-		t.Errorf("wanted one, got %v", all)
-	}
-	began = time.Now()
-	_, err = Scatter[ask, reply](t.Context(), nc, "gw.edge.nobody", ask{}, 0, 5*time.Second)
-	if api.KindOf(err) != api.Unavailable || time.Since(began) > time.Second {
-		t.Errorf("nobody: %v after %s", err, time.Since(began))
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err = Scatter[ask, reply](ctx, nc, "gw.edge.all", ask{}, 0, time.Second); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
-}
-
 func TestServeRefusesBadNames(t *testing.T) {
 	nc := connect(t, Options{Server: startServer(t)})
 	if _, err := Serve(nc, "a b", "1.0.0", ""); err == nil {

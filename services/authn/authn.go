@@ -36,8 +36,7 @@ type Service struct {
 	dummy   passwordHash
 	turns   chan struct{}
 
-	ready, done chan struct{}
-	failure     error // of Run, to be read after done
+	life *natsx.Life
 }
 
 // New makes a service that answers while Run runs.
@@ -50,34 +49,20 @@ func New(d Deps) (*Service, error) {
 	}
 	return &Service{
 		Deps:    d,
-		users:   &users{log: d.Log, all: map[string]record{}},
+		users:   newUsers(d.Log),
 		proofs:  newProofs(),
 		budgets: newBudgets(),
 		dummy:   ownHash(),
 		turns:   make(chan struct{}, runtime.GOMAXPROCS(0)),
-		ready:   make(chan struct{}),
-		done:    make(chan struct{}),
+		life:    natsx.NewLife("authn"),
 	}, nil
 }
 
 // Run answers until ctx ends, which is no error. It may be called once.
-func (s *Service) Run(ctx context.Context) error {
-	defer close(s.done)
-	s.failure = s.run(ctx)
-	return s.failure
-}
+func (s *Service) Run(ctx context.Context) error { return s.life.Run(ctx, s.run) }
 
 // Ready waits until the service answers. It fails when Run has ended before.
-func (s *Service) Ready(ctx context.Context) error {
-	select {
-	case <-s.ready:
-		return nil
-	case <-s.done:
-		return errors.Join(errors.New("authn: ended before it was ready"), s.failure)
-	case <-ctx.Done():
-		return fmt.Errorf("authn: not ready: %w", context.Cause(ctx))
-	}
-}
+func (s *Service) Ready(ctx context.Context) error { return s.life.Ready(ctx) }
 
 func (s *Service) run(ctx context.Context) (err error) {
 	if s.kv, err = s.JS.KeyValue(ctx, streams.Users); err != nil {
@@ -103,7 +88,7 @@ func (s *Service) run(ctx context.Context) (err error) {
 	if err := s.NC.FlushTimeout(flushTimeout); err != nil {
 		return fmt.Errorf("authn: %w", err)
 	}
-	close(s.ready)
+	s.life.SetReady()
 	return s.users.follow(ctx, w)
 }
 

@@ -27,8 +27,32 @@ type record struct {
 type users struct {
 	log *slog.Logger
 
-	mu  sync.RWMutex
-	all map[string]record
+	mu      sync.RWMutex
+	all     map[string]record
+	changed chan struct{} // closed at the next change
+}
+
+func newUsers(log *slog.Logger) *users {
+	return &users{log: log, all: map[string]record{}, changed: make(chan struct{})}
+}
+
+// settle waits until the watch has brought a change: known tells that of the
+// user's revision, 0 when there is none. After that, or when ctx ends, whoever
+// is answered finds the change in force at this instance.
+func (u *users) settle(ctx context.Context, key string, known func(revision uint64) bool) {
+	for {
+		u.mu.RLock()
+		there, next := known(u.all[key].revision), u.changed
+		u.mu.RUnlock()
+		if there {
+			return
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // load returns when all users that exist are known.
@@ -82,6 +106,8 @@ func (u *users) apply(e jetstream.KeyValueEntry) {
 	} else {
 		delete(u.all, e.Key())
 	}
+	close(u.changed)
+	u.changed = make(chan struct{})
 }
 
 // parse makes of a record that cannot be used one that no password opens.

@@ -86,10 +86,14 @@ func (s *Service) put(ctx context.Context, r PutUser) (UserInfo, error) {
 	if err != nil {
 		return UserInfo{}, err
 	}
+	var now uint64
 	if exists { // by revision: what was read above is what is replaced
-		_, err = s.kv.Update(ctx, key, value, old.Revision())
+		now, err = s.kv.Update(ctx, key, value, old.Revision())
 	} else {
-		_, err = s.kv.Create(ctx, key, value)
+		now, err = s.kv.Create(ctx, key, value)
+	}
+	if err == nil {
+		s.users.settle(ctx, key, func(revision uint64) bool { return revision >= now })
 	}
 	return info, writeError(op, err)
 }
@@ -132,6 +136,9 @@ func (s *Service) remove(ctx context.Context, r DeleteUser) (bool, error) {
 		return false, err
 	}
 	err = writeError(op, s.kv.Delete(ctx, key, jetstream.LastRevision(old.Revision())))
+	if err == nil {
+		s.users.settle(ctx, key, func(revision uint64) bool { return revision != old.Revision() })
+	}
 	return err == nil, err
 }
 
@@ -154,7 +161,7 @@ func (s *Service) list(ctx context.Context, r ListUsers) (UserPage, error) {
 		return UserPage{}, api.Wrap(api.Unavailable, op, "users cannot be read now", err)
 	}
 	defer func() { _ = w.Stop() }()
-	found := &users{log: s.Log, all: map[string]record{}}
+	found := newUsers(s.Log)
 	if err := found.load(ctx, w); err != nil {
 		return UserPage{}, api.Wrap(api.Unavailable, op, "users cannot be read now", err)
 	}

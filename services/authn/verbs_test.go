@@ -3,6 +3,7 @@ package authn
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -179,4 +180,23 @@ func TestConcurrentChangeIsAConflict(t *testing.T) {
 		require.Equal(t, api.Conflict, api.KindOf(writeError("op", err)), "%v", err)
 	}
 	require.NoError(t, writeError("op", nil))
+}
+
+// TestChangesHoldOnceAnswered: whoever was told that a user is there can log in
+// as it, and not any more once told that it is gone.
+func TestChangesHoldOnceAnswered(t *testing.T) {
+	h := open(t)
+	for i := range 40 {
+		name := "user" + strconv.Itoa(i)
+		_, err := call[PutUser, UserInfo](t, h, "user.put", PutUser{UserID: name, Password: "pw"})
+		require.NoError(t, err)
+		r, err := h.ask(t, request(name, "pw", false))
+		require.NoError(t, err)
+		require.True(t, r.Allow, name)
+		_, err = call[DeleteUser, bool](t, h, "user.delete", DeleteUser{UserID: name})
+		require.NoError(t, err)
+		r, err = h.ask(t, request(name, "pw", false))
+		require.NoError(t, err)
+		require.False(t, r.Allow, name)
+	}
 }

@@ -146,12 +146,3 @@ func (h *HTTPServer) Run(ctx context.Context) error {
 	<-ended // http.ErrServerClosed
 	return err
 }
-
-// Serve listens on addr and answers with handler until ctx ends.
-func Serve(ctx context.Context, addr string, handler http.Handler) error {
-	h, err := listen(addr, handler)
-	if err != nil {
-		return err
-	}
-	return h.Run(ctx)
-}

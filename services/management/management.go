@@ -34,8 +34,7 @@ type Service struct {
 	Deps
 	nodes, clients, bans jetstream.KeyValue
 
-	ready, done chan struct{}
-	failure     error // of Run, to be read after done
+	life *natsx.Life
 }
 
 // New makes a service that answers while Run runs.
@@ -49,27 +48,14 @@ func New(d Deps) (*Service, error) {
 	if d.NodeTimeout <= 0 {
 		d.NodeTimeout = nodeTimeout
 	}
-	return &Service{Deps: d, ready: make(chan struct{}), done: make(chan struct{})}, nil
+	return &Service{Deps: d, life: natsx.NewLife("management")}, nil
 }
 
 // Run answers until ctx ends, which is no error. It may be called once.
-func (s *Service) Run(ctx context.Context) error {
-	defer close(s.done)
-	s.failure = s.run(ctx)
-	return s.failure
-}
+func (s *Service) Run(ctx context.Context) error { return s.life.Run(ctx, s.run) }
 
 // Ready waits until the service answers. It fails when Run has ended before.
-func (s *Service) Ready(ctx context.Context) error {
-	select {
-	case <-s.ready:
-		return nil
-	case <-s.done:
-		return errors.Join(errors.New("management: ended before it was ready"), s.failure)
-	case <-ctx.Done():
-		return fmt.Errorf("management: not ready: %w", context.Cause(ctx))
-	}
-}
+func (s *Service) Ready(ctx context.Context) error { return s.life.Ready(ctx) }
 
 func (s *Service) run(ctx context.Context) (err error) {
 	for name, to := range map[string]*jetstream.KeyValue{streams.Nodes: &s.nodes, streams.Clients: &s.clients, streams.Banned: &s.bans} {
@@ -89,7 +75,7 @@ func (s *Service) run(ctx context.Context) (err error) {
 	if err := s.NC.FlushTimeout(flushTimeout); err != nil {
 		return fmt.Errorf("management: %w", err)
 	}
-	close(s.ready)
+	s.life.SetReady()
 	<-ctx.Done()
 	return nil
 }

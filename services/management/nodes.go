@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -44,7 +45,7 @@ func (s *Service) leases(ctx context.Context, op string) ([]api.NodeLease, error
 	return all, nil
 }
 
-// read is the entries of a bucket that match filter. The leader of the stream
+// read is the entries of a bucket that match filter, by key. The leader of the stream
 // names the keys: a watch would miss one that is written while it reads, as
 // leases are all the time.
 func (s *Service) read(ctx context.Context, kv jetstream.KeyValue, filter string) (all []jetstream.KeyValueEntry, err error) {
@@ -57,7 +58,7 @@ func (s *Service) read(ctx context.Context, kv jetstream.KeyValue, filter string
 	if err != nil {
 		return nil, err
 	}
-	for subj := range info.State.Subjects {
+	for _, subj := range slices.Sorted(maps.Keys(info.State.Subjects)) {
 		e, err := kv.Get(ctx, strings.TrimPrefix(subj, prefix))
 		if errors.Is(err, jetstream.ErrKeyNotFound) {
 			continue // deleted: the marker of it is what was named

@@ -86,7 +86,7 @@ func (h *house) start(node string, change ...func(*Config)) *process {
 		}
 	}()
 	h.t.Cleanup(p.stop)
-	<-p.Ready()
+	must(h.t, p.Ready(h.t.Context()))
 	return p
 }
 

@@ -25,9 +25,8 @@ var (
 	errTermOver  = errors.New("session: the term is over")
 )
 
-// Run works or stands by until ctx ends: of all processes that run it, the one
-// with the lease works.
-func (s *Service) Run(ctx context.Context) error {
+// run is one attempt at the lease after the other.
+func (s *Service) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		lease, err := natsx.Acquire(ctx, s.JS, streams.Partitions, leaseKey, []byte(s.Node), s.LeaseTTL)
 		switch {
@@ -40,7 +39,7 @@ func (s *Service) Run(ctx context.Context) error {
 			}
 		case errors.Is(err, natsx.ErrHeld):
 			s.trouble.clear("lease")
-			s.setReady()
+			s.life.SetReady()
 			s.standby(ctx)
 		default:
 			s.trouble.report("lease", err)

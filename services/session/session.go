@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sluice/pkg/metrics"
+	"sluice/pkg/natsx"
 )
 
 // Config is what a process gives to the service. NC, JS and Node are needed.
@@ -35,10 +36,9 @@ type Config struct {
 // Service is this process's part in the session service.
 type Service struct {
 	Config
-	trouble   *trouble
-	active    atomic.Bool
-	ready     chan struct{}
-	readyOnce sync.Once
+	trouble *trouble
+	active  atomic.Bool
+	life    *natsx.Life
 }
 
 // New makes a service that does nothing until it runs.
@@ -53,16 +53,18 @@ func New(c Config) *Service {
 	c.Lost = cmp.Or(c.Lost, 3*time.Second)
 	c.LeaseTTL = cmp.Or(c.LeaseTTL, 5*time.Second)
 	c.LeaseEvery = cmp.Or(c.LeaseEvery, 1500*time.Millisecond)
-	return &Service{Config: c, trouble: newTrouble(c.Log), ready: make(chan struct{})}
+	return &Service{Config: c, trouble: newTrouble(c.Log), life: natsx.NewLife("session")}
 }
 
 // Active tells whether this process is the one that works.
 func (s *Service) Active() bool { return s.active.Load() }
 
-// Ready is closed when this process works, or stands by for one that does.
-func (s *Service) Ready() <-chan struct{} { return s.ready }
+// Run works or stands by until ctx ends: of all processes that run it, the one
+// with the lease works. It may be called once.
+func (s *Service) Run(ctx context.Context) error { return s.life.Run(ctx, s.run) }
 
-func (s *Service) setReady() { s.readyOnce.Do(func() { close(s.ready) }) }
+// Ready waits until this process works, or stands by for one that does.
+func (s *Service) Ready(ctx context.Context) error { return s.life.Ready(ctx) }
 
 // trouble logs a condition when it begins and when it is over, not every time
 // it is met.

@@ -145,7 +145,7 @@ func (t *term) serve(ctx context.Context) error {
 		return err
 	}
 	t.active.Store(true)
-	t.setReady()
+	t.life.SetReady()
 	t.Log.Info("session: active", "subscriptions", t.idx.size())
 	<-ctx.Done()
 	return nil

@@ -31,35 +31,27 @@ func (h *House) StartService(t *testing.T, name string) {
 	t.Helper()
 	nc, js := h.connect(t, name)
 	log := h.log.With("service", name)
-	var run func(context.Context) error
-	var ready func() error
+	var s interface {
+		Run(ctx context.Context) error
+		Ready(ctx context.Context) error
+	}
+	var err error
 	switch name {
 	case "authn":
-		s, err := authn.New(authn.Deps{NC: nc, JS: js, Log: log, Version: version})
-		require.NoError(t, err)
-		run, ready = s.Run, func() error { return s.Ready(within(t)) }
+		s, err = authn.New(authn.Deps{NC: nc, JS: js, Log: log, Version: version})
 	case "management":
-		s, err := management.New(management.Deps{NC: nc, JS: js, Log: log, Version: version, NodeTimeout: patience})
-		require.NoError(t, err)
-		run, ready = s.Run, func() error { return s.Ready(within(t)) }
+		s, err = management.New(management.Deps{NC: nc, JS: js, Log: log, Version: version, NodeTimeout: patience})
 	case "session":
-		s := session.New(session.Config{NC: nc, JS: js, Log: log, Node: "session", Version: version, Lost: nodeLost})
-		run, ready = s.Run, func() error {
-			select {
-			case <-s.Ready():
-				return nil
-			case <-time.After(patience):
-				return fmt.Errorf("session is not ready")
-			}
-		}
+		s = session.New(session.Config{NC: nc, JS: js, Log: log, Node: "session", Version: version, Lost: nodeLost})
 	default:
 		require.Fail(t, "no such service", name)
 	}
+	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	r := &running{nc: nc, cancel: cancel, done: make(chan error, 1)}
 	h.services[name] = r
-	go func() { r.done <- run(ctx) }()
-	require.NoError(t, ready())
+	go func() { r.done <- s.Run(ctx) }()
+	require.NoError(t, s.Ready(within(t)))
 }
 
 // StopService ends a service; one that does not run is no fault.

@@ -32,16 +32,6 @@ const (
 	headerPasscode      = "passcode"
 )
 
-// IsClientCommand tells whether clients send cmd to servers. Case counts.
-func IsClientCommand(cmd string) bool {
-	switch cmd {
-	case CmdConnect, CmdStomp, CmdSend, CmdSubscribe, CmdUnsubscribe, CmdBegin,
-		CmdCommit, CmdAbort, CmdAck, CmdNack, CmdDisconnect:
-		return true
-	}
-	return false
-}
-
 // knownCommand returns the constant equal to b, or "". Returning the constant
 // spares a string for each frame.
 func knownCommand(b []byte) string {

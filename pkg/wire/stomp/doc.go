@@ -2,8 +2,7 @@
 //
 // It is a codec and nothing more: it knows how a frame looks in each version
 // of the protocol, not which frame may follow which. Client and server share
-// it, so it takes the frames of both directions; [IsClientCommand] tells them
-// apart.
+// it, so it takes the frames of both directions.
 //
 // # Versions
 //

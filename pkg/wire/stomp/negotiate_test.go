@@ -45,15 +45,6 @@ func TestNegotiateVersion(t *testing.T) {
 	}
 }
 
-func TestIsClientCommand(t *testing.T) {
-	for _, cmd := range []string{"CONNECT", "STOMP", "SEND", "SUBSCRIBE", "UNSUBSCRIBE", "BEGIN", "COMMIT", "ABORT", "ACK", "NACK", "DISCONNECT"} {
-		require.True(t, stomp.IsClientCommand(cmd), cmd)
-	}
-	for _, cmd := range []string{"CONNECTED", "MESSAGE", "RECEIPT", "ERROR", "", "send", "HELLO"} {
-		require.False(t, stomp.IsClientCommand(cmd), cmd)
-	}
-}
-
 func TestParseHeartBeat(t *testing.T) {
 	h, err := stomp.ParseHeartBeat("1000,2000")
 	require.NoError(t, err)

@@ -46,7 +46,7 @@ func (x *process) startAuthn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.background("authn", s.Run)
+	x.background("authn", s.Run) //nolint:contextcheck // it outlives the start; stop ends it
 	return s.Ready(ctx)
 }
 
@@ -61,7 +61,7 @@ func (x *process) startSession(ctx context.Context) error {
 	s := session.New(session.Config{
 		NC: nc, JS: js, Log: x.log.With("service", "session"), Metrics: x.metrics, Node: x.Node, Version: version,
 	})
-	x.background("session", s.Run)
+	x.background("session", s.Run) //nolint:contextcheck // it outlives the start; stop ends it
 	return s.Ready(ctx)
 }
 
@@ -77,7 +77,7 @@ func (x *process) startManagement(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.background("management", s.Run)
+	x.background("management", s.Run) //nolint:contextcheck // it outlives the start; stop ends it
 	return s.Ready(ctx)
 }
 
@@ -127,6 +127,6 @@ func (x *process) startHTTP(context.Context) error {
 		return err
 	}
 	x.HTTP.Bind = s.Addr().String()
-	x.background("http", s.Run)
+	x.background("http", s.Run) //nolint:contextcheck // it outlives the start; stop ends it
 	return nil
 }

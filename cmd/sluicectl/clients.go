@@ -35,7 +35,7 @@ func listClients(x *ctl) error {
 	}
 	if x.NArg() > 0 {
 		var err error
-		if r.Gateway, err = x.gatewayArg(0); err != nil {
+		if r.Gateway, err = x.gatewayArg(); err != nil {
 			return err
 		}
 	}
@@ -76,7 +76,7 @@ func allClients(x *ctl, r api.ListRequest, limit int) (all []api.ClientInfo, mis
 }
 
 func lookupClient(x *ctl) error {
-	name, err := x.gatewayArg(0)
+	name, err := x.gatewayArg()
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func protocol(c api.ClientInfo) string {
 }
 
 func kickClient(x *ctl) error {
-	name, err := x.gatewayArg(0)
+	name, err := x.gatewayArg()
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func ask[Req, Resp any](x *ctl, service, verb string, r Req) (Resp, error) {
 	switch {
 	case err == nil:
 		return resp, nil
-	case x.Context.Context.Err() != nil:
+	case x.Context.Err() != nil:
 		return none, failure{exitError, errors.New("interrupted")}
 	case errors.Is(err, nats.ErrNoResponders):
 		return none, failure{exitUnavailable, fmt.Errorf("no service answers %s: does a sluice with %s run there?", streams.ServiceSubject(service, verb), processOf(service))}
@@ -117,7 +117,7 @@ func reachable(ctx context.Context, urls []string) error {
 		}
 		p, err := url.Parse(strings.TrimSpace(u))
 		if err != nil || p.Host == "" || p.Scheme != "nats" && p.Scheme != "tls" {
-			return nil // the client knows better
+			return nil //nolint:nilerr // the client of NATS knows better
 		}
 		port := p.Port()
 		if port == "" {
@@ -167,8 +167,8 @@ func partial(missing []string) error {
 }
 
 // gatewayArg checks the form of a gateway's name before anybody is asked.
-func (x *ctl) gatewayArg(i int) (string, error) {
-	name := x.Args().Get(i)
+func (x *ctl) gatewayArg() (string, error) {
+	name := x.Args().First()
 	proto, inst, dotted := strings.Cut(name, ".")
 	if proto == "" || dotted && inst == "" {
 		return "", usagef("bad gateway name %q: want a protocol, or protocol.instance as in stomp.default", name)

@@ -32,7 +32,7 @@ func listGateways(x *ctl) error {
 }
 
 func lookupGateway(x *ctl) error {
-	name, err := x.gatewayArg(0)
+	name, err := x.gatewayArg()
 	if err != nil {
 		return err
 	}

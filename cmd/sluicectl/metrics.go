@@ -17,7 +17,7 @@ func showMetrics(x *ctl) error {
 	var r management.MetricsRequest
 	if x.NArg() > 0 {
 		var err error
-		if r.Gateway, err = x.gatewayArg(0); err != nil {
+		if r.Gateway, err = x.gatewayArg(); err != nil {
 			return err
 		}
 	}

@@ -122,8 +122,9 @@ func scalarText(v reflect.Value) string {
 			text += ".0"
 		}
 		return text
+	default:
+		return fmt.Sprint(v.Interface())
 	}
-	return fmt.Sprint(v.Interface())
 }
 
 // durationText is the shortest way to write a duration: "1m", not "1m0s".

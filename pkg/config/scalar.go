@@ -85,8 +85,9 @@ func wanted(k reflect.Kind) string {
 		return "true or false"
 	case reflect.Float32, reflect.Float64:
 		return "a number"
+	default:
+		return "a whole number"
 	}
-	return "a whole number"
 }
 
 // duration reads "1m30s" and "2d". A number has no unit, and the syntax reads an

@@ -40,17 +40,8 @@ func readAck(m *nats.Msg) (verdict, error) {
 	if acknowledged(m.Data) {
 		return stored, nil
 	}
-	var r struct {
-		Error struct {
-			Code        int    `json:"code"`
-			ErrCode     int    `json:"err_code"`
-			Description string `json:"description"`
-		} `json:"error"`
-	}
-	if json.Unmarshal(m.Data, &r) != nil {
-		return foreign, nil
-	}
-	switch e := r.Error; {
+	e := failureOf(m.Data)
+	switch {
 	case e.Code == 0 || e.ErrCode == 0:
 		return foreign, nil
 	case e.ErrCode == codeDuplicateInBatch:
@@ -64,6 +55,23 @@ func readAck(m *nats.Msg) (verdict, error) {
 	default:
 		return refused, api.Errorf(api.Unavailable, "publish", "not stored: %s", e.Description)
 	}
+}
+
+// failure is the error of JetStream's answer, zero when it has none.
+type failure struct {
+	Code        int    `json:"code"`
+	ErrCode     int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+func failureOf(b []byte) failure {
+	var r struct {
+		Error failure `json:"error"`
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return failure{}
+	}
+	return r.Error
 }
 
 // acknowledged tells an acknowledgement of one of our streams, without the cost

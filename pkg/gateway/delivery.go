@@ -55,14 +55,14 @@ func newInbound(subj string, h nats.Header, payload []byte) *Inbound {
 		if len(values) == 0 {
 			continue
 		}
-		switch v := values[0]; {
-		case name == streams.HdrContentType:
+		switch v := values[0]; name {
+		case streams.HdrContentType:
 			in.ContentType = v
-		case name == streams.HdrQoS:
+		case streams.HdrQoS:
 			in.QoS = qos(v)
-		case name == streams.HdrRetain:
+		case streams.HdrRetain:
 			in.Retain = v == "1"
-		case name == streams.HdrProps:
+		case streams.HdrProps:
 			in.Props = decodeProps(v)
 		}
 	}

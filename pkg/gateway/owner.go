@@ -31,8 +31,8 @@ func (n *Node) own(ctx context.Context, c *client) error {
 	for try := 0; ; try++ {
 		epoch, before, err := n.claim(ctx, c.key, value)
 		if err == nil {
-			n.install(c, epoch, before)
-			if !held.Valid() { // lost meanwhile, and this client was not there to be told
+			n.install(c, epoch, before) //nolint:contextcheck // the notice outlives the connect
+			if !held.Valid() {          // lost meanwhile, and this client was not there to be told
 				c.kick(ErrLeaseLost)
 			}
 			return nil

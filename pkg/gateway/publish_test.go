@@ -82,6 +82,20 @@ authorization: [{permission: deny, action: publish, topic: "iot/no"}, {permissio
 	require.Empty(t, h.stored(streams.Data, "iot.>"))
 }
 
+// TestBatchWithAMessageThatWasStoredAlone: "duplicate" said of one message must
+// not pass for the whole batch.
+func TestBatchWithAMessageThatWasStoredAlone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	c := let(t, h.instance(h.node("a"), "i", ""), "c")
+	require.NoError(t, c.Publish(t.Context(), Message{Topic: "t", ID: "m1", Payload: []byte("1"), Confirm: true, Tag: 1}))
+	require.Equal(t, Event{Kind: Acked, Tag: 1}, next(t, c))
+	ms := []Message{{Topic: "t", ID: "m1", Payload: []byte("1")}, {Topic: "t", ID: "m2", Payload: []byte("2")}}
+	require.NoError(t, c.PublishBatch(t.Context(), ms, 2))
+	require.Equal(t, Event{Kind: Acked, Tag: 2}, next(t, c))
+	require.Equal(t, []string{"1", "1", "2"}, h.stored(streams.Data, "iot.>"), "told stored: all of it is")
+}
+
 func make1001() (ms []Message) {
 	for range maxBatch + 1 {
 		ms = append(ms, Message{Topic: "iot/x"})

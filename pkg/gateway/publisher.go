@@ -147,9 +147,11 @@ func (p *publisher) enqueue(u *unacked) error {
 	return nil
 }
 
-// identify gives a message the id by which JetStream knows a repeat.
+// identify gives a message the id by which JetStream knows a repeat. In a batch
+// it is always ours: "duplicate" must mean that this batch is stored, and not
+// that one of its messages came alone before.
 func (p *publisher) identify(m *nats.Msg, number string, i, last int) {
-	if m.Header.Get(nats.MsgIdHdr) == "" {
+	if last > 0 || m.Header.Get(nats.MsgIdHdr) == "" {
 		id := p.idBase + number
 		if last > 0 {
 			id += "." + strconv.Itoa(i)

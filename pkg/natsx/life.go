@@ -37,6 +37,11 @@ func (l *Life) Ready(ctx context.Context) error {
 	case <-l.ready:
 		return nil
 	case <-l.done:
+		select {
+		case <-l.ready: // it was, and both were there to choose from
+			return nil
+		default:
+		}
 		return errors.Join(fmt.Errorf("%s: ended before it was ready", l.name), l.failure)
 	case <-ctx.Done():
 		return fmt.Errorf("%s: not ready: %w", l.name, context.Cause(ctx))

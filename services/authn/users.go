@@ -79,7 +79,7 @@ func (u *users) follow(ctx context.Context, w jetstream.KeyWatcher) error {
 		select {
 		case e, ok := <-w.Updates():
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // asked to end
 			}
 			if !ok {
 				return errWatchEnded

@@ -111,7 +111,7 @@ func (t *term) fetch(ctx context.Context, s *sub, a action, to target, hint *que
 	if err != nil {
 		s.f.nothing(a)
 		s.mu.Unlock()
-		return nil
+		return nil //nolint:nilerr // errEmpty: it is told to the flight
 	}
 	s.hint = nil
 	prev, attempt, send := s.f.found(m.seq, now)

@@ -220,23 +220,22 @@ func (f *flight) ack(seq uint64) bool {
 }
 
 // nak says that the device refused it.
-func (f *flight) nak(seq uint64, now time.Time) bool {
+func (f *flight) nak(seq uint64, now time.Time) {
 	s := f.shot(seq)
 	if s == nil {
-		return false
+		return
 	}
 	s.refused++
 	if s.refused >= f.maxDeliver {
 		f.drop(seq)
 		f.dying = append(f.dying, seq)
-		return true
+		return
 	}
 	s.due = now
 	if s.sent > 1 {
 		s.due = now.Add(time.Duration(min(s.sent, maxNakSteps)) * f.nakStep)
 	}
 	s.sent++
-	return true
 }
 
 // unreachable says that the node had no subscription when seq was sent. It is

@@ -38,6 +38,7 @@ func (p *pool) wake(s *sub) {
 		p.cond.Signal()
 	case working:
 		s.turn = again
+	case ready, again: // it will be looked at
 	}
 }
 

@@ -114,6 +114,7 @@ func size(t Type) (least int, exact bool) {
 		return 4, false
 	case Connect, Register, Publish: // a client id and a topic name are not empty
 		return 5, false
+	case Encapsulated: // is taken apart by Unwrap
 	}
 	return -1, false
 }

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net"
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,33 +17,16 @@ import (
 
 	"sluice/pkg/sim"
 	"sluice/streams"
+	"sluice/tests/logs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 30 * time.Second // for what must happen on a busy machine
 
-// output can be read while the program writes to it.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // running is a sluice in this process.
 type running struct {
-	out, errs output
+	out, errs logs.Buffer
 	cancel    context.CancelFunc
 	code      chan int
 	took      time.Duration // until it was ready
@@ -242,7 +223,7 @@ func TestRunWithoutNATS(t *testing.T) {
 	require.NoError(t, l.Close())
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	var out, errs output
+	var out, errs logs.Buffer
 	code := execute(ctx, []string{"sluice", "run", "--nats", nobody, "--http", "", "authn"}, nil, &out, &errs)
 	require.Equal(t, 1, code)
 	require.NotContains(t, out.String()+errs.String(), "hunter2")

@@ -16,12 +16,13 @@ import (
 
 	"sluice/pkg/sim"
 	"sluice/streams"
+	"sluice/tests/logs"
 )
 
 func TestTap(t *testing.T) {
 	r := start(t, append([]string{"run", "--config", file(t, loopback)}, onFreePorts(t.TempDir())...)...)
 	url := "nats://" + r.address(t, "nats")
-	var out, errs output
+	var out, errs logs.Buffer
 	code := make(chan int, 1)
 	go func() {
 		code <- execute(t.Context(), []string{"sluice", "tap", "--nats", url, "--count", "3", "--headers", "iot/#", "gw.evt.*.*.connected.>"}, nil, &out, &errs)
@@ -67,7 +68,7 @@ func TestTapRefuses(t *testing.T) {
 	require.NoError(t, l.Close())
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	var out, errs output
+	var out, errs logs.Buffer
 	require.Equal(t, 1, execute(ctx, []string{"sluice", "tap", "--nats", "nats://" + nobody, "a.b"}, nil, &out, &errs))
 	require.Contains(t, errs.String(), "cannot reach NATS at nats://"+nobody)
 

@@ -1,7 +1,6 @@
 package listen
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"sluice/tests/logs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -60,29 +60,11 @@ func (c *counts) waitRejected(t *testing.T, reason string, n int) {
 		patience, time.Millisecond, "want %d rejected for %s", n, reason)
 }
 
-// buffer is a log that tests read.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // house is a listener under test.
 type house struct {
 	*Listener
 	*counts
-	logged *buffer
+	logged *logs.Buffer
 	served chan error // gets Serve's result
 	cancel context.CancelFunc
 }
@@ -96,7 +78,7 @@ func config(typ string) Config {
 // start serves until the test's end, when nothing may be left.
 func start(t *testing.T, c Config, h Handler) *house {
 	t.Helper()
-	x := &house{counts: &counts{rejected: map[string]int{}}, logged: &buffer{}, served: make(chan error, 1)}
+	x := &house{counts: &counts{rejected: map[string]int{}}, logged: &logs.Buffer{}, served: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(x.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	x.Listener, err = Open(c, log, x.counts)

@@ -12,6 +12,7 @@ import (
 	"sluice/pkg/api"
 	"sluice/pkg/natsx"
 	"sluice/streams"
+	"sluice/tests/logs"
 )
 
 func TestRules(t *testing.T) {
@@ -171,7 +172,7 @@ func TestEndsBeforeReady(t *testing.T) {
 	srv, err := natsx.Start(natsx.Embedded{Dir: t.TempDir(), Port: -1})
 	require.NoError(t, err)
 	defer srv.Shutdown()
-	h := &house{log: &buffer{}, nc: dial(t, srv)}
+	h := &house{log: &logs.Buffer{}, nc: dial(t, srv)}
 	h.js = mustJS(t, h.nc)
 	s, err := New(Deps{NC: h.nc, JS: h.js})
 	require.NoError(t, err)

@@ -1,11 +1,9 @@
 package authn
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"sluice/pkg/api"
 	"sluice/pkg/natsx"
 	"sluice/streams"
+	"sluice/tests/logs"
 )
 
 // house is a server with one running authn.
@@ -24,7 +23,7 @@ type house struct {
 	*Service
 	nc  *nats.Conn
 	js  jetstream.JetStream
-	log *buffer
+	log *logs.Buffer
 }
 
 func open(t *testing.T, before ...func(h *house)) *house {
@@ -32,7 +31,7 @@ func open(t *testing.T, before ...func(h *house)) *house {
 	srv, err := natsx.Start(natsx.Embedded{Dir: t.TempDir(), Port: -1})
 	require.NoError(t, err)
 	t.Cleanup(srv.Shutdown)
-	h := &house{log: &buffer{}}
+	h := &house{log: &logs.Buffer{}}
 	h.nc = dial(t, srv)
 	h.js, err = jetstream.New(h.nc)
 	require.NoError(t, err)
@@ -101,22 +100,4 @@ func request(user, pw string, anonymous bool) api.AuthRequest {
 		ClientKey: api.ClientKey{Proto: "stomp", Instance: "default", Client: "c"},
 		Peer:      "192.0.2.1:4000", Username: user, Password: api.Password(pw), AllowAnonymous: anonymous,
 	}
-}
-
-// buffer is a log that several goroutines write.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -1,7 +1,6 @@
 package stomp
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"sluice/pkg/gateway"
 	"sluice/pkg/gateway/gatewaytest"
 	"sluice/pkg/wire/stomp"
+	"sluice/tests/logs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,29 +32,12 @@ type rig struct {
 	nc     net.Conn // the device's end
 	v      stomp.Version
 	frames chan stomp.Frame // closed at the end of the connection
-	log    lockedBuffer
+	log    logs.Buffer
 	cancel context.CancelCauseFunc
 	served chan struct{}
 
 	mu   sync.Mutex
 	eols []time.Time // when heart-beats came
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // dialogue runs a test in virtual time against a served connection.

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sluice/streams"
+	"sluice/tests/logs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -104,7 +105,7 @@ func TestHouseSurvivesNATS(t *testing.T) {
 }
 
 func TestLogLines(t *testing.T) {
-	var l Log
+	var l logs.Buffer
 	_, err := l.Write([]byte("one\ntwo secret\nthree\n"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"two secret\n"}, l.Lines("secret"))

@@ -18,6 +18,7 @@ import (
 	"sluice/pkg/natsx"
 	"sluice/services/authn"
 	"sluice/streams"
+	"sluice/tests/logs"
 )
 
 // patience is for what must happen: the machine may be slow.
@@ -28,7 +29,7 @@ const user = "device"
 
 // House is everything that an edge needs, in this process and on TCP.
 type House struct {
-	Log *Log
+	Log *logs.Buffer
 
 	log      *slog.Logger
 	dir      string
@@ -50,7 +51,7 @@ type House struct {
 // that are not started.
 func NewHouse(t *testing.T, without ...string) *House {
 	t.Helper()
-	h := &House{Log: &Log{}, dir: t.TempDir(), port: -1, services: map[string]*running{}}
+	h := &House{Log: &logs.Buffer{}, dir: t.TempDir(), port: -1, services: map[string]*running{}}
 	h.log = slog.New(slog.NewTextHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.password = h.Secret()
 	h.StartNATS(t)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"sluice/pkg/natsx"
 	"sluice/pkg/sim"
 	"sluice/streams"
 	"sluice/tests/logs"
@@ -187,6 +188,28 @@ func TestRunOnExternalNATS(t *testing.T) {
 	require.NoError(t, second.device(t, sim.STOMPOptions{}).Publish(within(t), "a", nil))
 	require.Zero(t, second.stop(t))
 	require.Zero(t, first.stop(t))
+}
+
+// A process without an edge is ready while its services reach NATS, and says so
+// in its figures.
+func TestReadyWithoutAnEdge(t *testing.T) {
+	srv, err := natsx.Start(natsx.Embedded{Dir: t.TempDir(), Port: -1})
+	require.NoError(t, err)
+	defer srv.Shutdown()
+	r := start(t, "run", "--config", file(t, loopback), "--nats", srv.ClientURL(), "--http", "127.0.0.1:0", "authn", "management")
+	page := "http://" + r.address(t, "management")
+	code, _ := get(t, page+"/readyz")
+	require.Equal(t, http.StatusOK, code)
+	_, figures := get(t, page+"/metrics")
+	require.Contains(t, figures, "gw_nats_connected 1")
+	srv.Shutdown()
+	require.Eventually(t, func() bool {
+		code, why := get(t, page+"/readyz")
+		return code == http.StatusServiceUnavailable && strings.Contains(why, "authn: not connected to NATS") && strings.Contains(why, "management: not connected")
+	}, patience, 10*time.Millisecond)
+	_, figures = get(t, page+"/metrics")
+	require.Contains(t, figures, "gw_nats_connected 0")
+	r.stop(t)
 }
 
 // A port in use is told with its address, and nothing is left running: goleak

@@ -116,17 +116,20 @@ func (x *process) startHTTP(context.Context) error {
 	if x.HTTP.Bind == "" {
 		return nil
 	}
-	ready := func() error {
-		if x.node != nil {
-			return x.node.Ready()
-		}
-		return nil
-	}
-	s, err := management.ListenHTTP(x.HTTP.Bind, management.HTTPDeps{Metrics: x.metrics.Handler(), Ready: ready, Log: x.log})
+	s, err := management.ListenHTTP(x.HTTP.Bind, management.HTTPDeps{Metrics: x.metrics.Handler(), Ready: x.ready, Log: x.log})
 	if err != nil {
 		return err
 	}
 	x.HTTP.Bind = s.Addr().String()
 	x.background("http", s.Run) //nolint:contextcheck // it outlives the start; stop ends it
 	return nil
+}
+
+// ready tells why the process cannot do its part now; nil when it can.
+func (x *process) ready() error {
+	err := x.links.check()
+	if x.node != nil {
+		err = errors.Join(err, x.node.Ready())
+	}
+	return err
 }

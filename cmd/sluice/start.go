@@ -25,6 +25,7 @@ type process struct {
 	roots   streams.Options
 	server  *natsx.Server // embedded, or nil
 	node    *gateway.Node
+	links   links
 	ends    []func(context.Context) error // how to end what was started
 	failed  chan error                    // a service that ended by itself
 }
@@ -36,6 +37,7 @@ const startTimeout = time.Minute
 func runPlan(ctx context.Context, p *plan, o natsx.Options, stdout, stderr io.Writer) (err error) {
 	begin := time.Now()
 	x := &process{plan: p, log: newLogger(stderr, p.Log), metrics: metrics.New(version), nats: o, failed: make(chan error, 8)}
+	x.links.metrics = x.metrics
 	if x.Node == "" {
 		x.Node = nodeName(natsx.NewID()[:6])
 	}
@@ -103,13 +105,16 @@ func (x *process) startNATS(context.Context) error {
 	return nil
 }
 
+// startup has a connection only until the streams are there.
+const startup = "startup"
+
 // connect gives a service a connection of its own: a slow one does not hold
 // back the others.
 func (x *process) connect(ctx context.Context, service string) (*nats.Conn, jetstream.JetStream, error) {
 	o := x.nats
 	o.Name, o.Log = "sluice "+x.Node+" "+service, x.log
-	if service == "edges" {
-		o.OnState = x.metrics.NATSConnected
+	if service != startup {
+		o.OnState = x.links.follow(service)
 	}
 	nc, err := natsx.Connect(ctx, o)
 	if err != nil {
@@ -121,7 +126,7 @@ func (x *process) connect(ctx context.Context, service string) (*nats.Conn, jets
 }
 
 func (x *process) startStreams(ctx context.Context) error {
-	nc, js, err := x.connect(ctx, "streams")
+	nc, js, err := x.connect(ctx, startup)
 	if err != nil {
 		return err
 	}

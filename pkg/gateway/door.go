@@ -37,8 +37,9 @@ type Hello struct {
 // frames held back meanwhile, so that heart-beats never stall.
 type Client interface {
 	// Publish authorises, mounts and hands a message to JetStream; it does not
-	// wait. With m.Confirm an Event of kind Acked carries m.Tag once it is
-	// stored, or why it is not. An error means that nothing was sent.
+	// wait. With m.Confirm an Event of kind Acked carries m.Tag, which is not 0,
+	// once it is stored, or why it is not. Without, an event comes only when the
+	// message is lost, with tag 0. An error means that nothing was sent.
 	Publish(ctx context.Context, m Message) error
 	// PublishBatch does so with all messages or none, as one JetStream batch
 	// where they lie in one stream. One Acked event with tag follows.

@@ -81,6 +81,9 @@ func (c *client) batches(order [][]*nats.Msg, total int, tag uint64) error {
 // stored takes the outcome of a publish from the publisher's goroutine to the
 // connection.
 func (c *client) stored(n int, confirm bool, tag uint64, err error) {
+	if !confirm && err != nil { // nobody asked, but a goodbye may: it is told before nothing is in flight
+		c.inbox.push(Event{Kind: Acked, Err: err})
+	}
 	c.inflight.Add(int64(-n))
 	result := "ok"
 	if err == nil {

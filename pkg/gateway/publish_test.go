@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"sluice/pkg/api"
@@ -151,4 +152,26 @@ func TestLongestTopics(t *testing.T) {
 	}
 	require.Zero(t, c.node.NC.Stats().Reconnects)
 	require.True(t, c.node.NC.IsConnected())
+}
+
+// TestUnconfirmedPublishThatIsLost is told, without a tag: the device may ask at
+// its goodbye whether all is stored.
+func TestUnconfirmedPublishThatIsLost(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	_, err := h.js.UpdateStream(t.Context(), jetstream.StreamConfig{
+		Name: streams.Work, Subjects: []string{"gw.work.>"}, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
+		DiscardNewPerSubject: true, MaxMsgsPerSubject: 1, AllowMsgTTL: true, AllowAtomicPublish: true, MaxConsumers: -1, AllowDirect: true,
+	})
+	require.NoError(t, err)
+	c := let(t, h.instance(h.node("a"), "i", ""), "c")
+	for range 2 {
+		require.NoError(t, c.Publish(t.Context(), Message{Topic: "q", Queue: true}))
+	}
+	e := next(t, c)
+	require.Equal(t, Acked, e.Kind)
+	require.Zero(t, e.Tag)
+	require.Equal(t, api.Busy, api.KindOf(e.Err))
+	n, _ := c.Inflight()
+	require.Zero(t, n)
 }

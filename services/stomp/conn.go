@@ -176,7 +176,7 @@ func (c *conn) verb(ctx context.Context, f stomp.Frame) error {
 	case stomp.CmdAbort:
 		return c.onAbort(f)
 	case stomp.CmdDisconnect:
-		return c.onDisconnect(f)
+		return c.onDisconnect(ctx, f)
 	}
 	return violation("%s is not for clients to send", f.Command)
 }

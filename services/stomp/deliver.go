@@ -45,8 +45,17 @@ type unacked struct {
 	delivery  gateway.Delivery
 }
 
-// onWake takes what the door has: one batch, one write.
-func (c *conn) onWake(ctx context.Context) (err error) {
+// onWake takes what the door has, and goes if that was all that was waited for.
+func (c *conn) onWake(ctx context.Context) error {
+	err := c.take(ctx)
+	if err == nil && c.state == leaving {
+		return c.leave(ctx)
+	}
+	return err
+}
+
+// take is one batch of the door's events, one write.
+func (c *conn) take(ctx context.Context) (err error) {
 	s := c.out.work()
 	s.events = c.client.Take(s.events[:0])
 	for i := range s.events {
@@ -62,9 +71,6 @@ func (c *conn) onWake(ctx context.Context) (err error) {
 	}
 	clear(s.events)
 	s.events = s.events[:0]
-	if err == nil && c.state == leaving {
-		return c.leave()
-	}
 	return err
 }
 

@@ -83,3 +83,27 @@ func TestDisconnectTimeout(t *testing.T) {
 		require.Equal(r, leaveTimeout+linger, time.Since(start))
 	}, manual)
 }
+
+// TestDisconnectAfterALostPublish: the receipt of DISCONNECT would say that all
+// before it is processed. Without one nobody has asked.
+func TestDisconnectAfterALostPublish(t *testing.T) {
+	dialogue(t, func(r *rig) {
+		r.connect("1.2")
+		r.publish("1", "destination", "a")
+		r.publish("2", "destination", "a")
+		synctest.Wait()
+		r.client().Lose(api.Errorf(api.Unavailable, "publish", "not acknowledged"))
+		r.send(stomp.CmdDisconnect, "receipt", "bye")
+		r.nothing()
+		r.client().Stored(1)
+		require.Equal(r, "bye", r.refused("1 message without receipt is not stored").Get("receipt-id"))
+	}, manual)
+	dialogue(t, func(r *rig) {
+		r.connect("1.2")
+		r.publish("1", "destination", "a")
+		synctest.Wait()
+		r.client().Lose(api.Errorf(api.Busy, "publish", "queue is full"))
+		r.send(stomp.CmdDisconnect)
+		r.ended()
+	}, manual)
+}

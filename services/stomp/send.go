@@ -13,6 +13,7 @@ type sends struct {
 	pending map[uint64]pending
 	peak    int    // entries that pending has had
 	goodbye string // receipt of DISCONNECT
+	lost    int    // of those without receipt
 }
 
 // pending is an unanswered SEND with receipt, or COMMIT.
@@ -115,6 +116,9 @@ func size(f stomp.Frame) int {
 func (c *conn) onAcked(ctx context.Context, tag uint64, err error) error {
 	p, ok := c.sends.take(tag)
 	if !ok {
+		if err != nil {
+			c.sends.lost++
+		}
 		return nil
 	}
 	switch {

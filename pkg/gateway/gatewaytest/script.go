@@ -54,6 +54,14 @@ func (c *Client) Stored(n int) {
 	c.signal()
 }
 
+// Lose fails a publish that asked for no confirmation.
+func (c *Client) Lose(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inflight--
+	c.push(gateway.Event{Kind: gateway.Acked, Err: err})
+}
+
 // Kick tells the connection to end.
 func (c *Client) Kick(why error) {
 	select {

@@ -21,9 +21,10 @@ import (
 	"testing"
 	"time"
 
+	"sluice/tests/logs"
+
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-	"sluice/tests/logs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -46,6 +46,10 @@ func streamConfigs(o Options) []jetstream.StreamConfig {
 			Duplicates: DuplicateWindow, AllowMsgTTL: true, AllowAtomicPublish: true,
 		}),
 		limit(jetstream.StreamConfig{
+			Name: Retained, Description: "retained messages", Subjects: []string{retainedRoot + ">"},
+			MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld, Duplicates: DuplicateWindow, AllowMsgTTL: true, AllowRollup: true,
+		}),
+		limit(jetstream.StreamConfig{
 			Name: Work, Description: "work queues", Subjects: []string{"gw.work.>"},
 			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 			MaxMsgsPerSubject: int64(o.WorkLimit), Duplicates: DuplicateWindow, AllowMsgTTL: true, AllowAtomicPublish: true,
@@ -54,6 +58,7 @@ func streamConfigs(o Options) []jetstream.StreamConfig {
 			Name: Queue, Description: "what waits for clients", Subjects: []string{"gw.q.>"},
 			Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: int64(o.QueueLimit),
 			Duplicates: 10 * time.Minute, AllowMsgTTL: true,
+			RePublish: &jetstream.RePublish{Source: "gw.q.>", Destination: "gw.wake.>"},
 		}),
 		limit(jetstream.StreamConfig{
 			Name: Dead, Description: "messages given up", Subjects: []string{"gw.dead.>"},

@@ -3,16 +3,22 @@
 // makes them so. docs/subjects.md explains the contract to users.
 package streams
 
-import "sluice/pkg/subject"
+import (
+	"strconv"
+
+	"sluice/pkg/api"
+	"sluice/pkg/subject"
+)
 
 // Streams.
 const (
-	Data   = "GW_DATA"    // mounted topics, the data plane: roots computed from the instances
-	Work   = "GW_WORK"    // gw.work.<name>: work queues (STOMP /queue/name)
-	Queue  = "GW_QUEUE_0" // gw.q.<p>.<proto>.<inst>.<client>.<sub>: what waits for a client
-	Dead   = "GW_DEAD"    // gw.dead.<reason>.<proto>.<inst>.<client>: given up
-	Events = "GW_EVENTS"  // gw.evt.<proto>.<inst>.<event>.<client>: the hooks
-	Audit  = "GW_AUDIT"   // gw.audit.<who>.<verb>: management changes
+	Data     = "GW_DATA"     // mounted topics, the data plane: roots computed from the instances
+	Retained = "GW_RETAINED" // gw.ret.<mounted subject>: the last message of topics that keep it
+	Work     = "GW_WORK"     // gw.work.<name>: work queues (STOMP /queue/name)
+	Queue    = "GW_QUEUE_0"  // gw.q.<p>.<proto>.<inst>.<client>.<sub>: what waits for a client
+	Dead     = "GW_DEAD"     // gw.dead.<reason>.<proto>.<inst>.<client>: given up
+	Events   = "GW_EVENTS"   // gw.evt.<proto>.<inst>.<event>.<client>: the hooks
+	Audit    = "GW_AUDIT"    // gw.audit.<who>.<verb>: management changes
 )
 
 // Buckets.
@@ -41,7 +47,9 @@ const (
 	HdrAttempt     = "Gw-Attempt" // in deliveries: 1 for the first
 	HdrPrev        = "Gw-Prev"    // in deliveries: queue sequence of the one before, 0 = none; shows gaps
 	HdrSub         = "Gw-Sub"     // in deliveries: id of the durable subscription
+	HdrQueue       = "Gw-Queue"   // in dead letters: the queue they come from
 	HdrReason      = "Gw-Reason"  // in dead letters
+	HdrDrained     = "Gw-Drained" // to an edge: nothing waits any more for a client that woke up
 	HdrContentType = "Content-Type"
 )
 
@@ -70,6 +78,19 @@ func EdgeSubject(node, verb, key string) string {
 	}
 	return s
 }
+
+// SessionSubject is where the owner of a client's partition answers:
+// gw.svc.session.<verb>.<p>.
+func SessionSubject(verb string, k api.ClientKey) string {
+	return ServiceSubject("session", verb+"."+strconv.Itoa(k.Partition()))
+}
+
+// WakeSubject is where GW_QUEUE tells of what it stores in a partition: a hint
+// with the body, never the record.
+func WakeSubject(partition int) string { return "gw.wake." + strconv.Itoa(partition) + ".>" }
+
+// SessionKey is the key of a client's record in GW_SESSIONS: <p>.<proto>.<inst>.<client>.
+func SessionKey(k api.ClientKey) string { return strconv.Itoa(k.Partition()) + "." + k.String() }
 
 // ServiceSubject is a NATS micro endpoint, gw.svc.<service>.<verb>.
 func ServiceSubject(service, verb string) string { return "gw.svc." + service + "." + verb }

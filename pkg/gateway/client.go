@@ -31,8 +31,14 @@ type client struct {
 	reported atomic.Int64  // unix time of the last dropped event
 	told     atomic.Uint64 // dropped, as of that event
 
+	sessions bool        // Hello.Session
+	session  Session     // found at Connect
+	asleep   atomic.Bool // the session service has taken over
+
 	mu     sync.Mutex
 	subs   map[string]*subscription
+	queues map[string]*durableSub // of the session service, by id
+	leave  []byte                 // for the session, at the end
 	closed bool
 
 	lastTopic, lastSubject string // most devices publish on one topic; owner goroutine only
@@ -44,7 +50,7 @@ type subscription struct {
 	subjects []string
 	target   *target     // plain: in the router
 	queue    *puller     // work queue
-	durable  *durableSub // kept by the session service
+	durable  *durableSub // kept by the session service; of all Main ones the same
 	settled  bool        // Subscribe is over with it; under client.mu
 }
 
@@ -61,6 +67,9 @@ func (c *client) kick(why error) {
 	select {
 	case c.kicked <- why:
 	default:
+	}
+	if c.inbox.notify != nil {
+		c.inbox.notify()
 	}
 }
 
@@ -127,7 +136,11 @@ func (c *client) Close(reason error) {
 	c.closed = true
 	subs := c.subs
 	c.subs = nil
+	queues := c.queues
 	c.mu.Unlock()
+	for _, d := range queues {
+		d.close()
+	}
 	if c.expiry != nil {
 		c.expiry.Stop()
 	}
@@ -141,8 +154,12 @@ func (c *client) Close(reason error) {
 			e.Delivery.Done(ErrClosed)
 		}
 	}
-	c.detachAll(subs)
+	c.detachAll()
 	c.node.disown(c)
 	c.metrics.Disconnected(reasonLabel(reason))
+	if c.asleep.Load() {
+		c.event(api.EventAsleep, nil)
+		return
+	}
 	c.event(api.EventDisconnected, func(e *api.Event) { e.Reason = reasonText(reason) })
 }

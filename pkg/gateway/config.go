@@ -27,6 +27,9 @@ type InstanceConfig struct {
 	MaxPendingSize config.Size   `conf:"max_pending_bytes" doc:"the same in bytes"`
 	QueueWindow    int           `conf:"queue_window" doc:"unacknowledged messages of one queue or durable subscription"`
 	MaxDeliver     int           `conf:"max_deliver" doc:"deliveries of a queued message before it is a dead letter"`
+	RetxInterval   time.Duration `conf:"retx_interval" doc:"a message that the device has not acknowledged is sent again after this"`
+	RetxMaxTimes   int           `conf:"retx_max_times" doc:"so often; then the device is taken for lost, or the message for a dead letter, as the protocol says"`
+	SessionExpiry  time.Duration `conf:"session_expiry" doc:"a session whose client is gone for so long ends, and its queue with it; 0 = never"`
 	MaxSubs        int           `conf:"max_subscriptions" doc:"subscriptions of one client"`
 	Listener       Listeners     `conf:"listener" doc:"listener.<type>.<name>"`
 }
@@ -57,12 +60,15 @@ func DefaultInstance() InstanceConfig {
 		Enable: true, Mountpoint: "iot/",
 		IdleTimeout: 30 * time.Second, AuthTimeout: 5 * time.Second,
 		MaxInflight: 256, MaxPending: 1000, MaxPendingSize: 4 << 20,
-		QueueWindow: 32, MaxDeliver: 5, MaxSubs: 100,
+		QueueWindow: 32, MaxDeliver: 5, RetxInterval: 10 * time.Second, RetxMaxTimes: 3, MaxSubs: 100,
 	}
 }
 
 // Common gives edges' configurations the method of [Config].
 func (c *InstanceConfig) Common() *InstanceConfig { return c }
+
+// minRetx keeps repetition from being a load of its own.
+const minRetx = 100 * time.Millisecond
 
 var listenerName = regexp.MustCompile(`^[a-zA-Z][0-9a-zA-Z_-]*$`)
 
@@ -81,7 +87,14 @@ func (c *InstanceConfig) check(k Kind) error {
 	positive("max_pending_bytes", int64(c.MaxPendingSize))
 	positive("queue_window", int64(c.QueueWindow))
 	positive("max_deliver", int64(c.MaxDeliver))
+	positive("retx_max_times", int64(c.RetxMaxTimes))
 	positive("max_subscriptions", int64(c.MaxSubs))
+	if c.RetxInterval < minRetx {
+		errs = append(errs, fmt.Errorf("retx_interval: must be at least %s", minRetx))
+	}
+	if c.SessionExpiry != 0 && c.SessionExpiry < time.Second {
+		errs = append(errs, errors.New("session_expiry: must be 0 or at least 1s"))
+	}
 	if _, err := subject.NewMount(subject.Expand(c.Mountpoint, func(string) (string, bool) { return "x", true })); err != nil {
 		errs = append(errs, err)
 	}

@@ -70,15 +70,35 @@ func (d door) connect(ctx context.Context, h Hello) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.inst.node.own(ctx, c); err != nil {
+	if err := d.inst.node.own(ctx, c, h.Wake); err != nil {
 		return nil, err
+	}
+	if h.Session {
+		if err := c.openSession(ctx, h); err != nil {
+			c.discard()
+			return nil, err
+		}
 	}
 	if d.inst.node.bans.banned(h.ClientID, h.Username, h.Peer) { // since it was looked at first
 		c.kick(ErrBanned)
 	}
 	c.arm(auth.ExpireAt)
-	c.event(api.EventConnected, nil)
+	if h.Wake {
+		c.event(api.EventAwake, nil)
+	} else {
+		c.event(api.EventConnected, nil)
+	}
 	return c, nil
+}
+
+// discard takes back a client that its edge has never seen.
+func (c *client) discard() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.inbox.close()
+	c.node.disown(c)
+	c.metrics.Disconnected("refused")
 }
 
 var errAuthTimeout = errors.New("authentication took too long")
@@ -164,7 +184,10 @@ func (d door) newClient(h Hello, auth api.AuthResponse) (*client, error) {
 	}
 	c := &client{
 		node: d.inst.node, inst: d.inst, metrics: d.inst.metrics, mount: mount,
-		inbox: inbox{wake: make(chan struct{}, 1)}, kicked: make(chan error, 1), subs: map[string]*subscription{},
+		inbox: inbox{notify: h.Notify}, kicked: make(chan error, 1), subs: map[string]*subscription{}, sessions: h.Session,
+	}
+	if h.Notify == nil {
+		c.inbox.wake = make(chan struct{}, 1)
 	}
 	if !auth.Superuser {
 		if c.acl, err = newACL(append(auth.Rules[:len(auth.Rules):len(auth.Rules)], d.inst.rules...), mount, lookup); err != nil {

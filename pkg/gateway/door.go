@@ -25,7 +25,18 @@ type Hello struct {
 	ProtoName string       // "STOMP"
 	ProtoVer  string       // "1.2"
 	Keepalive time.Duration
-	Clean     bool // the device asked for no session
+	Clean     bool // the device asked for no session, or for a new one
+
+	// Session: the protocol has sessions, and this one is opened at the session
+	// service: what it had is in Client.Session.
+	Session bool
+	// Wake: the device sleeps and fetches what waits for it. NotFound when its
+	// session is not asleep. An event Drained follows the last message.
+	Wake bool
+	// Notify is called when Wake or Kicked would yield, for edges that have no
+	// goroutine for each device. It comes from any goroutine, also from within a
+	// method of the client: it must neither block nor call the client.
+	Notify func()
 
 	// Packet looks a field of the protocol's connect frame up for templates
 	// such as ${Packet.headers.login}; nil when the protocol has none.
@@ -60,6 +71,15 @@ type Client interface {
 	// Inflight is the number of publishes not yet stored; above Window the
 	// edge must stop reading frames until it has fallen.
 	Inflight() (n, window int)
+	// Session is what was found at Connect.
+	Session() Session
+	// Sleep hands the session over to the session service. From its return on
+	// everything is kept and nothing is delivered; the edge closes the client then
+	// with ErrAsleep, and lets it in again by Hello.Wake, here or on another node.
+	// Subscriptions that were not durable are kept as well. Blocking.
+	Sleep(ctx context.Context, s Sleep) error
+	// Leave sets what Close leaves in the session: see Session.State.
+	Leave(state []byte)
 	// Info is what management shows.
 	Info() api.ClientInfo
 	// Close ends the client once: subscriptions, unacknowledged messages,
@@ -78,6 +98,8 @@ var (
 	ErrKeepalive = errors.New("keepalive timeout")
 	ErrIdle      = errors.New("idle timeout")
 	ErrSlow      = errors.New("device does not read")
+	ErrAsleep    = errors.New("device sleeps") // no end: Client.Sleep has handed the session over
+	ErrNoAck     = errors.New("device does not acknowledge")
 	ErrProtocol  = errors.New("protocol error")
 	ErrClosed    = errors.New("connection closed by peer")
 )
@@ -110,6 +132,26 @@ type Subscription struct {
 	Durable bool // keep messages while the client is away
 	QoS     byte
 	Window  int // queue and durable: unacknowledged messages at most; 0 = default
+	// Main: the subscription fills the main queue of the session (durable only):
+	// all of them have one order and one window, and Delivery.Sub is
+	// api.MainQueue. Its ID is its filter.
+	Main bool
+	// Retained: deliver the retained messages under the filter first.
+	Retained bool
+}
+
+// Session is what the session service had for a client at Connect.
+type Session struct {
+	Present bool           // there was one, and Hello.Clean did not end it
+	Subs    []Subscription // that it has; they are in force
+	State   []byte         // the edge's own, as given to Sleep or Leave
+}
+
+// Sleep is how a device sleeps.
+type Sleep struct {
+	For   time.Duration // then it is lost: its will is published
+	State []byte        // the edge's own, for Session.State at waking up
+	Will  *Message      // published when it is lost
 }
 
 // EventKind tells what an Event carries.
@@ -119,6 +161,12 @@ type EventKind uint8
 const (
 	Acked     EventKind = iota // Tag, Err
 	Delivered                  // Delivery
+	// Resend: the device has not acknowledged Delivery.Seq within retx_interval:
+	// send it again. Delivery.Attempt is the number of times with this one; only
+	// Sub, Seq and Attempt count. For sessions only (Hello.Session).
+	Resend
+	// Drained: after Hello.Wake, nothing waits any more.
+	Drained
 )
 
 // Event is what the door has for the connection.

@@ -6,24 +6,22 @@ import (
 	"errors"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"sluice/pkg/api"
-	"sluice/pkg/natsx"
 	"sluice/pkg/subject"
 	"sluice/streams"
 )
 
-// durableSub is a durable subscription while its client is connected here. The
-// session service owns the queue; this side hands messages to the connection
-// and answers for the device.
+// durableSub is one queue of the session service while its client is connected
+// here: that of a durable subscription, or the main queue of a session. This
+// side hands messages to the connection and answers for the device.
 type durableSub struct {
 	c    *client
 	id   string
-	req  api.SubscribeRequest // that made it, for resume
-	talk sync.Mutex           // held while the session service is asked about it
+	ask  func(ctx context.Context) error // has delivery begin, again for resume
+	talk sync.Mutex                      // held while the session service is asked about it
 
 	mu     sync.Mutex
 	flying map[uint64]string // queue sequence -> where the answer goes
@@ -31,54 +29,88 @@ type durableSub struct {
 	closed bool
 }
 
+// addQueue makes a queue known to deliveries.
+func (c *client) addQueue(id string, ask func(context.Context) error) *durableSub {
+	d := &durableSub{c: c, id: id, ask: ask, flying: map[uint64]string{}}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queues == nil {
+		c.queues = map[string]*durableSub{}
+	}
+	c.queues[id] = d
+	return d
+}
+
+// dropQueue takes a queue back from which nothing is wanted any more.
+func (c *client) dropQueue(d *durableSub) {
+	c.mu.Lock()
+	if c.queues[d.id] == d {
+		delete(c.queues, d.id)
+	}
+	c.mu.Unlock()
+	d.close()
+}
+
 func (c *client) subscribeDurable(ctx context.Context, sub *subscription) error {
 	req := api.SubscribeRequest{
 		ClientKey: c.info.ClientKey, ID: sub.ID, Subjects: sub.subjects,
-		Node: c.node.ID, Epoch: c.info.Epoch, Window: sub.Window,
+		Node: c.node.ID, Epoch: c.info.Epoch, Window: sub.Window, Retx: c.retx(),
+		Expiry: c.inst.conf.SessionExpiry,
+	}
+	if sub.Main {
+		req.ID, req.Filter, req.QoS = api.MainQueue, sub.Filter, sub.QoS
+	}
+	ask := func(ctx context.Context) error {
+		_, err := askSession[struct{}](ctx, c, "subscribe", req)
+		return err
 	}
 	c.mu.Lock()
-	sub.durable = &durableSub{c: c, id: sub.ID, req: req, flying: map[uint64]string{}}
+	d := c.queues[req.ID]
 	c.mu.Unlock()
-	return c.askSession(ctx, "subscribe", req)
-}
-
-// endDurable stops delivery here, or with forget ends the subscription.
-func (c *client) endDurable(ctx context.Context, id string, forget bool) error {
-	return c.askSession(ctx, "unsubscribe", api.UnsubscribeRequest{ClientKey: c.info.ClientKey, ID: id, Epoch: c.info.Epoch, Forget: forget})
-}
-
-// askSession repeats while the service is away: another instance of it takes
-// over within seconds.
-func (c *client) askSession(ctx context.Context, verb string, req any) error {
-	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
-	defer cancel()
-	for {
-		_, err := natsx.Call[any, struct{}](ctx, c.node.NC, streams.ServiceSubject("session", verb), req)
-		if err == nil || api.KindOf(err) != api.Unavailable {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return api.Wrap(api.Unavailable, verb, "the session service does not answer, try later", err)
-		case <-time.After(retryPause):
-		}
+	if d == nil {
+		d = c.addQueue(req.ID, ask)
 	}
+	c.mu.Lock()
+	sub.durable = d
+	c.mu.Unlock()
+	return ask(ctx)
 }
 
-// detachAll tells the session service that the client is gone. The notice may
-// be lost: then the service learns it by the answer to its next delivery.
-func (c *client) detachAll(subs map[string]*subscription) {
-	for _, s := range subs {
-		if s.durable != nil {
-			req, err := json.Marshal(api.UnsubscribeRequest{ClientKey: c.info.ClientKey, Epoch: c.info.Epoch})
-			if err == nil {
-				err = c.node.NC.Publish(streams.ServiceSubject("session", "unsubscribe"), req)
-			}
-			if err != nil {
-				c.node.Log.Debug("the session service was not told that a client is gone", "client", c.key, "error", err)
-			}
-			return
-		}
+// endDurable stops delivery here, or with forget ends the subscription. Of a
+// main queue it ends one filter.
+func (c *client) endDurable(ctx context.Context, sub *subscription, forget bool) error {
+	req := api.UnsubscribeRequest{ClientKey: c.info.ClientKey, ID: sub.ID, Epoch: c.info.Epoch, Forget: forget}
+	if sub.Main {
+		req.ID, req.Filter, req.Forget = api.MainQueue, sub.Filter, true
+	}
+	_, err := askSession[struct{}](ctx, c, "unsubscribe", req)
+	return err
+}
+
+// detachAll tells the session service that the client is gone, and what it
+// leaves. The notice may be lost: then the service learns it by the answer to
+// its next delivery, or from the end of this node.
+func (c *client) detachAll() {
+	c.mu.Lock()
+	n, state := len(c.queues), c.leave
+	c.mu.Unlock()
+	if n == 0 || c.asleep.Load() {
+		return
+	}
+	c.noticeSession("unsubscribe", api.UnsubscribeRequest{
+		ClientKey: c.info.ClientKey, Epoch: c.info.Epoch, Forget: c.sessions && c.info.CleanStart,
+		Leave: api.Leave{State: state, Expiry: c.inst.conf.SessionExpiry},
+	})
+}
+
+// noticeSession asks without waiting for an answer.
+func (c *client) noticeSession(verb string, req any) {
+	data, err := json.Marshal(req)
+	if err == nil {
+		err = c.node.NC.Publish(streams.SessionSubject(verb, c.info.ClientKey), data)
+	}
+	if err != nil {
+		c.node.Log.Debug("the session service was not told", "verb", verb, "client", c.key, "error", err)
 	}
 }
 
@@ -86,35 +118,39 @@ func (c *client) detachAll(subs map[string]*subscription) {
 func (n *Node) onDeliver(key string, m *nats.Msg) {
 	c := n.find(key)
 	epoch, _ := strconv.ParseUint(m.Header.Get(streams.HdrEpoch), 10, 64)
-	seq, _ := strconv.ParseUint(m.Header.Get(streams.HdrSeq), 10, 64)
-	attempt, _ := strconv.Atoi(m.Header.Get(streams.HdrAttempt))
-	prev, _ := strconv.ParseUint(m.Header.Get(streams.HdrPrev), 10, 64)
 	id, err := subject.Untoken(m.Header.Get(streams.HdrSub))
 	if c == nil || err != nil || c.info.Epoch != epoch {
 		n.answer(m.Reply, api.DeliverGone)
 		return
 	}
+	if m.Header.Get(streams.HdrDrained) != "" {
+		c.inbox.push(Event{Kind: Drained})
+		return
+	}
+	seq, _ := strconv.ParseUint(m.Header.Get(streams.HdrSeq), 10, 64)
+	attempt, _ := strconv.Atoi(m.Header.Get(streams.HdrAttempt))
+	prev, _ := strconv.ParseUint(m.Header.Get(streams.HdrPrev), 10, 64)
 	if refusal := c.take(id, seq, prev, attempt, m); refusal != "" {
 		n.answer(m.Reply, refusal)
 	}
 }
 
 func (n *Node) answer(reply, what string) {
+	if reply == "" {
+		return
+	}
 	if err := n.NC.Publish(reply, []byte(what)); err != nil {
 		n.Log.Debug("delivery answer not sent", "error", err) // the owner asks again
 	}
 }
 
 // take hands a message to the connection, or says why not. The same message
-// again, from an owner that has heard nothing, only renews where the answer
-// goes. A message behind one that was lost on the way is refused: the device
-// gets them in order.
+// again, from an owner that has heard nothing, renews where the answer goes;
+// edges with sessions send it to the device once more. A message behind one that
+// was lost on the way is refused: the device gets them in order.
 func (c *client) take(id string, seq, prev uint64, attempt int, m *nats.Msg) (refusal string) {
-	var d *durableSub
 	c.mu.Lock()
-	if sub := c.subs[id]; sub != nil {
-		d = sub.durable
-	}
+	d := c.queues[id]
 	c.mu.Unlock()
 	if d == nil {
 		return api.DeliverGone
@@ -134,15 +170,23 @@ func (c *client) take(id string, seq, prev uint64, attempt int, m *nats.Msg) (re
 		d.last = max(d.last, seq)
 	}
 	d.mu.Unlock()
-	if again || refusal != "" {
-		return refusal
+	switch {
+	case refusal != "":
+	case again && c.sessions:
+		c.inbox.push(Event{Kind: Resend, Delivery: Delivery{Sub: id, Seq: seq, Attempt: attempt}})
+	case !again:
+		c.receive(d, seq, attempt, m)
 	}
-	in := newInbound(m.Header.Get(streams.HdrSubject), m.Header, m.Data)
-	del := Delivery{Sub: id, Topic: c.unmount(in), Msg: in, Seq: seq, Attempt: attempt, done: func(err error) { d.done(seq, err) }}
+	return refusal
+}
+
+func (c *client) receive(d *durableSub, seq uint64, attempt int, m *nats.Msg) {
+	subj := m.Header.Get(streams.HdrSubject)
+	in := newInbound(subj, m.Header, m.Data)
+	del := Delivery{Sub: d.id, Topic: c.unmount(in), Msg: in, Seq: seq, Attempt: attempt, done: func(err error) { d.done(seq, err) }}
 	if !c.inbox.push(Event{Kind: Delivered, Delivery: del}) {
 		d.done(seq, ErrClosed)
 	}
-	return ""
 }
 
 func (d *durableSub) done(seq uint64, err error) {

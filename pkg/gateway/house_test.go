@@ -167,7 +167,7 @@ type edgeConfig struct {
 }
 
 func (c *edgeConfig) Validate() error { return nil }
-func (c *edgeConfig) Edge() Edge      { return lineEdge{c} }
+func (c *edgeConfig) Edge() Edge      { return Edge{Stream: lineEdge{c}} }
 
 type lineEdge struct{ conf *edgeConfig }
 

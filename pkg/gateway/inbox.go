@@ -8,7 +8,8 @@ import (
 // inbox is what waits for a connection's owner goroutine. It takes no memory
 // while empty, and gives all at once: one wake-up, one batch, one write.
 type inbox struct {
-	wake chan struct{} // 1 deep
+	wake   chan struct{} // 1 deep
+	notify func()        // called instead, if not nil
 
 	mu     sync.Mutex
 	events []Event
@@ -48,6 +49,10 @@ func (b *inbox) offer(e Event, maxCount, maxBytes int) bool {
 }
 
 func (b *inbox) signal() {
+	if b.notify != nil {
+		b.notify()
+		return
+	}
 	select {
 	case b.wake <- struct{}{}:
 	default:

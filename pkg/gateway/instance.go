@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -30,10 +31,21 @@ type Instance struct {
 	stopped   bool
 }
 
+// listening is a listener of either kind, while its edge serves it.
 type listening struct {
-	*listen.Listener
-	conf listen.Config
-	done chan struct{} // Serve has returned
+	front
+	serve func(ctx context.Context, d door, env Env) error
+	conf  listen.Config
+	end   context.CancelCauseFunc // of serve's ctx
+	done  chan struct{}           // serve has returned
+}
+
+// front is what listeners for streams and for datagrams have in common.
+type front interface {
+	Addr() net.Addr
+	Current() int
+	Close() error
+	Shutdown(ctx context.Context, cause error) error
 }
 
 // Start opens all listeners of an instance, or none: a bind that is taken shows
@@ -70,12 +82,12 @@ func (i *Instance) open(ctx context.Context) error {
 		if !c.Enable || !i.conf.Enable {
 			return
 		}
-		l, err := listen.Open(c, i.log, observer{i.metrics, i.node.Metrics})
+		l, err := i.listen(c)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: listener.%s.%s: %w", i.Name(), c.Type, c.Name, err))
 			return
 		}
-		opened = append(opened, &listening{Listener: l, conf: c, done: make(chan struct{})})
+		opened = append(opened, l)
 	})
 	if len(errs) > 0 {
 		for _, l := range opened {
@@ -87,22 +99,62 @@ func (i *Instance) open(ctx context.Context) error {
 	i.listeners = opened
 	i.mu.Unlock()
 	for _, l := range opened {
+		ctx, end := context.WithCancelCause(context.WithoutCancel(ctx))
+		l.end = end
 		go i.serve(ctx, l)
 	}
 	return nil
+}
+
+// listen binds one listener and says how the edge serves it.
+func (i *Instance) listen(c listen.Config) (*listening, error) {
+	obs := observer{i.metrics, i.node.Metrics}
+	if c.Type == listen.UDP || c.Type == listen.DTLS {
+		l, err := listen.OpenPackets(c, i.log, obs)
+		if err != nil {
+			return nil, err
+		}
+		serve := func(ctx context.Context, d door, env Env) error {
+			i.edge.Packets.ServePackets(ctx, l, d, env)
+			return nil
+		}
+		return &listening{front: l, serve: serve, conf: c, done: make(chan struct{})}, nil
+	}
+	l, err := listen.Open(c, i.log, obs)
+	if err != nil {
+		return nil, err
+	}
+	serve := func(ctx context.Context, d door, env Env) error {
+		return l.Serve(context.WithoutCancel(ctx), func(ctx context.Context, c *listen.Conn) {
+			i.edge.Stream.Serve(ctx, c, d, env)
+		})
+	}
+	return &listening{front: l, serve: serve, conf: c, done: make(chan struct{})}, nil
 }
 
 // serve runs one listener until Stop; the goroutine ends by closing l.done.
 func (i *Instance) serve(ctx context.Context, l *listening) {
 	defer close(l.done)
 	d := i.door(l.conf)
-	env := Env{Log: i.log, Metrics: i.metrics, Version: i.node.Version}
-	err := l.Serve(context.WithoutCancel(ctx), func(ctx context.Context, c *listen.Conn) {
-		i.edge.Serve(ctx, c, d, env)
-	})
-	if err != nil {
+	if err := l.serve(ctx, d, Env{Log: i.log, Metrics: i.metrics, Version: i.node.Version}); err != nil {
 		i.log.Warn("listener ended", "listener", d.listener, "error", err)
 	}
+}
+
+// shutdown tells the devices of one listener goodbye. An edge of datagrams does
+// so itself, while it can still send.
+func (l *listening) shutdown(ctx context.Context) error {
+	defer l.end(ErrShutdown)
+	if _, packets := l.front.(*listen.Packets); packets {
+		l.end(ErrShutdown)
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+		}
+	}
+	err := l.Shutdown(ctx, ErrShutdown)
+	<-l.done
+	return err
 }
 
 func (i *Instance) door(c listen.Config) door {
@@ -134,10 +186,7 @@ func (i *Instance) Stop(ctx context.Context) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(listeners))
 	for n, l := range listeners {
-		wg.Go(func() {
-			errs[n] = l.Shutdown(ctx, ErrShutdown)
-			<-l.done
-		})
+		wg.Go(func() { errs[n] = l.shutdown(ctx) })
 	}
 	wg.Wait()
 	i.node.mu.Lock()

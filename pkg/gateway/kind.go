@@ -12,7 +12,7 @@ import (
 // Kind is one protocol as the gateway knows it. cmd/sluice has the list.
 type Kind struct {
 	Proto      string   // "stomp"
-	Transports []string // listener types it can serve: tcp, tls, ws, wss
+	Transports []string // listener types it can serve: tcp, tls, ws, wss, udp, dtls
 	Frames     []string // frame types, for metrics
 	// Subprotocols are offered to WebSocket clients where a listener names none.
 	Subprotocols []string
@@ -33,14 +33,28 @@ type Config interface {
 	Edge() Edge
 }
 
-// Edge serves the connections of one instance. Serve owns the connection and
-// returns when it has closed it; ctx ends when the node wants the device to go,
-// with the reason as its cause.
-type Edge interface {
+// Edge serves the devices of one instance: over streams, datagrams, or both, as
+// the transports of its kind say.
+type Edge struct {
+	Stream  StreamEdge
+	Packets PacketEdge
+}
+
+// StreamEdge serves connections. Serve owns the connection and returns when it
+// has closed it; ctx ends when the node wants the device to go, with the reason
+// as its cause.
+type StreamEdge interface {
 	Serve(ctx context.Context, c *listen.Conn, door Door, env Env)
 }
 
-// Env is what an instance gives its edge for one connection.
+// PacketEdge serves the datagrams of one listener. ServePackets has l.Serve run,
+// and returns when it has; when ctx ends, with the reason as its cause, it says
+// goodbye to all devices, closes their clients, and shuts l down.
+type PacketEdge interface {
+	ServePackets(ctx context.Context, l *listen.Packets, door Door, env Env)
+}
+
+// Env is what an instance gives its edge.
 type Env struct {
 	Log     *slog.Logger
 	Metrics *metrics.Instance

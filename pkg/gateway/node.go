@@ -51,13 +51,14 @@ type holding struct {
 // Node is the door's side of one process.
 type Node struct {
 	NodeConfig
-	held      atomic.Pointer[holding]
-	pub       *publisher
-	router    *router
-	bans      *banList
-	clientsKV jetstream.KeyValue
-	work      workTimes
-	edgeSub   *nats.Subscription
+	held           atomic.Pointer[holding]
+	pub            *publisher
+	router         *router
+	bans           *banList
+	clientsKV      jetstream.KeyValue
+	retainedStream jetstream.Stream
+	work           workTimes
+	edgeSub        *nats.Subscription
 
 	mu        sync.Mutex
 	clients   map[string]*client // by ClientKey.String()
@@ -75,6 +76,9 @@ func Open(ctx context.Context, c NodeConfig) (_ *Node, err error) {
 	n := &Node{NodeConfig: c, work: workTimes{queueAckWait, queueExtend}, clients: map[string]*client{}, claims: map[string]*claims{}, instances: map[string]*Instance{}}
 	if n.clientsKV, err = c.JS.KeyValue(ctx, streams.Clients); err != nil {
 		return nil, fmt.Errorf("gateway: %s: %w", streams.Clients, err)
+	}
+	if n.retainedStream, err = c.JS.Stream(ctx, streams.Retained); err != nil {
+		return nil, fmt.Errorf("gateway: %s: %w", streams.Retained, err)
 	}
 	if err = n.acquire(ctx); err != nil {
 		return nil, err

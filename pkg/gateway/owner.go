@@ -11,13 +11,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sluice/pkg/api"
+	"sluice/pkg/subject"
 	"sluice/streams"
 )
 
 // own makes this node the owner of the client id in the cluster. The revision
 // of the record is the epoch: it grows with every owner, so whoever comes later
 // wins, and an older owner can neither renew nor delete what a newer one wrote.
-func (n *Node) own(ctx context.Context, c *client) error {
+//
+// A device that wakes up has no owner: with fresh the claim fails with NotFound
+// where there is one, so that nobody is sent away for whoever says a client id.
+func (n *Node) own(ctx context.Context, c *client, fresh bool) error {
 	held := n.held.Load()
 	c.held = held
 	if !held.Valid() {
@@ -29,7 +33,7 @@ func (n *Node) own(ctx context.Context, c *client) error {
 		return api.Wrap(api.Internal, "connect", "encode the owner", err)
 	}
 	for try := 0; ; try++ {
-		epoch, before, err := n.claim(ctx, c.key, value)
+		epoch, before, err := n.claim(ctx, c.key, value, fresh)
 		if err == nil {
 			n.install(c, epoch, before) //nolint:contextcheck // the notice outlives the connect
 			if !held.Valid() {          // lost meanwhile, and this client was not there to be told
@@ -37,9 +41,51 @@ func (n *Node) own(ctx context.Context, c *client) error {
 			}
 			return nil
 		}
+		if errors.Is(err, errOwned) {
+			if try < freshTries && sleep(ctx, freshPause) == nil {
+				continue // the record may be about to be deleted
+			}
+			return api.Errorf(api.NotFound, "connect", "the client is connected")
+		}
 		if !errors.Is(err, jetstream.ErrKeyExists) || try == 4 {
 			return api.Wrap(api.Unavailable, "connect", "the client id cannot be claimed now, try later", errors.Join(err, context.Cause(ctx)))
 		}
+	}
+}
+
+// How long a claim of a device that wakes up waits for the record of its former
+// connection to go.
+const (
+	freshTries = 3
+	freshPause = 50 * time.Millisecond
+)
+
+var errOwned = errors.New("gateway: the client has an owner")
+
+// alive tells whether the node of an owner still lives in the term in which it
+// wrote the record: an edge that was killed leaves its records.
+func (n *Node) alive(ctx context.Context, o api.Owner) bool {
+	kv, err := n.JS.KeyValue(ctx, streams.Nodes)
+	if err != nil {
+		return true
+	}
+	e, err := kv.Get(ctx, subject.Token(o.Node))
+	if err != nil {
+		return !errors.Is(err, jetstream.ErrKeyNotFound)
+	}
+	var lease api.NodeLease
+	return json.Unmarshal(e.Value(), &lease) != nil || lease.Lease == o.Lease
+}
+
+// sleep waits, or returns why it could not.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
@@ -76,7 +122,7 @@ func (n *Node) outdate(key string, epoch uint64) {
 }
 
 // claim writes the owner record; before is the owner that was replaced.
-func (n *Node) claim(ctx context.Context, key string, value []byte) (epoch uint64, before *api.Owner, err error) {
+func (n *Node) claim(ctx context.Context, key string, value []byte, fresh bool) (epoch uint64, before *api.Owner, err error) {
 	epoch, err = n.clientsKV.Create(ctx, key, value)
 	if !errors.Is(err, jetstream.ErrKeyExists) {
 		return epoch, nil, err
@@ -91,6 +137,9 @@ func (n *Node) claim(ctx context.Context, key string, value []byte) (epoch uint6
 	before = &api.Owner{}
 	if err := json.Unmarshal(e.Value(), before); err != nil {
 		return 0, nil, err
+	}
+	if fresh && n.alive(ctx, *before) {
+		return 0, nil, errOwned
 	}
 	epoch, err = n.clientsKV.Update(ctx, key, value, e.Revision())
 	return epoch, before, err

@@ -21,7 +21,12 @@ func (c *client) Publish(_ context.Context, m Message) error {
 		return err
 	}
 	c.inflight.Add(1)
-	if err := c.node.pub.publish(msg, m.Confirm, func(err error) { c.stored(1, m.Confirm, m.Tag, err) }); err != nil {
+	if m.Retain && !m.Queue {
+		err = c.retain(m, msg)
+	} else {
+		err = c.node.pub.publish(msg, m.Confirm, func(err error) { c.stored(1, m.Confirm, m.Tag, err) })
+	}
+	if err != nil {
 		c.inflight.Add(-1)
 		c.metrics.Message("in", api.KindOf(err).String())
 		return err

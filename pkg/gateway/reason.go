@@ -15,6 +15,7 @@ func reasonLabel(err error) string {
 		{nil, "normal"}, {ErrTakenOver, "taken_over"}, {ErrKicked, "kicked"}, {ErrBanned, "banned"},
 		{ErrExpired, "expired"}, {ErrLeaseLost, "lease_lost"}, {ErrShutdown, "shutdown"},
 		{ErrKeepalive, "keepalive"}, {ErrIdle, "idle"}, {ErrSlow, "slow"}, {ErrProtocol, "protocol"}, {ErrClosed, "closed"},
+		{ErrAsleep, "asleep"}, {ErrNoAck, "no_ack"},
 	} {
 		if errors.Is(err, r.err) {
 			return r.label

@@ -47,25 +47,21 @@ func (n *Node) resumeAll(ctx context.Context) {
 			}
 		})
 	}
-	for _, d := range n.durables() {
+	for _, d := range n.queues() {
 		work <- d
 	}
 	close(work)
 	wg.Wait()
 }
 
-// durables are those of all connected clients.
-func (n *Node) durables() (out []*durableSub) {
+// queues are those of all connected clients.
+func (n *Node) queues() (out []*durableSub) {
 	n.mu.Lock()
 	all := slices.Collect(maps.Values(n.clients))
 	n.mu.Unlock()
 	for _, c := range all {
 		c.mu.Lock()
-		for _, s := range c.subs {
-			if s.durable != nil && s.settled {
-				out = append(out, s.durable)
-			}
-		}
+		out = slices.AppendSeq(out, maps.Values(c.queues))
 		c.mu.Unlock()
 	}
 	return out
@@ -79,7 +75,7 @@ func (d *durableSub) resume(ctx context.Context) {
 		d.talk.Lock() // after Unsubscribe it would make the subscription anew
 		again = false
 		if !d.ended() {
-			err := d.c.askSession(ctx, "subscribe", d.req)
+			err := d.ask(ctx)
 			again = err != nil && api.KindOf(err) == api.Unavailable
 			if err != nil && ctx.Err() == nil {
 				d.c.node.Log.Warn("durable subscription not resumed", "client", d.c.key, "again", again, "error", err)

@@ -39,11 +39,14 @@ func (c *client) Subscribe(ctx context.Context, s Subscription) error {
 	}
 	if err == nil && !c.settle(sub) { // closed meanwhile
 		err = api.Errorf(api.Unavailable, "subscribe", "%w", ErrClosed)
-		c.detachAll(map[string]*subscription{s.ID: sub})
+		c.detachAll()
 	}
 	if err != nil {
 		c.abandon(sub)
 		return err
+	}
+	if s.Retained {
+		c.deliverRetained(ctx, sub)
 	}
 	c.event(api.EventSubscribed, func(e *api.Event) { e.Topic = s.Filter })
 	return nil
@@ -60,7 +63,7 @@ func (c *client) resolve(sub *subscription) (err error) {
 		}
 		return nil
 	}
-	if sub.Durable && len(subject.Token(sub.ID)) > maxDurableID {
+	if sub.Durable && !sub.Main && len(subject.Token(sub.ID)) > maxDurableID {
 		return api.Errorf(api.TooLarge, "subscribe", "subscription id is longer than %d bytes", maxDurableID)
 	}
 	if sub.subjects, err = c.mount.Subscribe(sub.Filter); err != nil {
@@ -167,7 +170,7 @@ func (c *client) Unsubscribe(ctx context.Context, id string, forget bool) error 
 	sub := c.unregister(id)
 	if sub == nil {
 		if forget { // a durable one that this connection has not resumed
-			return c.endDurable(ctx, id, true)
+			return c.endDurable(ctx, &subscription{Subscription: Subscription{ID: id}}, true)
 		}
 		return api.Errorf(api.NotFound, "unsubscribe", "no subscription %q", id)
 	}
@@ -176,7 +179,7 @@ func (c *client) Unsubscribe(ctx context.Context, id string, forget bool) error 
 	var err error
 	if sub.durable != nil {
 		sub.durable.talk.Lock()
-		err = c.endDurable(ctx, id, forget)
+		err = c.endDurable(ctx, sub, forget)
 		sub.durable.talk.Unlock()
 	}
 	c.event(api.EventUnsubscribed, func(e *api.Event) { e.Topic = sub.Filter })
@@ -195,7 +198,7 @@ func (c *client) release(sub *subscription) {
 	if sub.queue != nil {
 		sub.queue.close()
 	}
-	if sub.durable != nil {
-		sub.durable.close()
+	if sub.durable != nil && !sub.Main { // a main queue goes on without this filter
+		c.dropQueue(sub.durable)
 	}
 }

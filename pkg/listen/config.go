@@ -11,25 +11,29 @@ const (
 	TLS = "tls"
 	WS  = "ws"
 	WSS = "wss"
+
+	UDP  = "udp"
+	DTLS = "dtls"
 )
 
 // Config is one listener. [Default] has the defaults; where zero makes no sense
 // for a number, a duration or a word, it means the default too, so that nothing
 // is unlimited because somebody forgot it.
 type Config struct {
-	Type string `conf:"-"` // tcp, tls (or ssl), ws, wss
+	Type string `conf:"-"` // tcp, tls (or ssl), ws, wss, udp, dtls
 	Name string `conf:"-"`
 
 	Bind                 string        `conf:"bind,listen_on" doc:"address:port, or only a port for all interfaces; port 0 takes a free one"`
 	Enable               bool          `conf:"enable" doc:"false: known, but not started"`
-	MaxConnections       int           `conf:"max_connections" doc:"open connections, with those in a handshake; more are reset at once"`
-	MaxConnRate          int           `conf:"max_conn_rate" doc:"new connections a second; more are reset at once"`
+	MaxConnections       int           `conf:"max_connections" doc:"open connections, with those in a handshake; more are reset at once. udp: addresses remembered"`
+	MaxConnRate          int           `conf:"max_conn_rate" doc:"new connections, or addresses, a second; more are reset at once"`
 	AccessRules          []string      `conf:"access_rules" doc:"\"allow|deny <ip>|<cidr>|all\"; the first that matches decides, none = allow"`
 	ProxyProtocol        bool          `conf:"proxy_protocol" doc:"require a PROXY header, v1 or v2; only behind a proxy that nobody can go around"`
 	ProxyProtocolTimeout time.Duration `conf:"proxy_protocol_timeout" doc:"the PROXY header must be complete within this time"`
 	HandshakeTimeout     time.Duration `conf:"handshake_timeout" doc:"TLS handshake and WebSocket upgrade together"`
-	TLS                  TLSConfig     `conf:"ssl_options" doc:"tls and wss"`
+	TLS                  TLSConfig     `conf:"ssl_options,dtls_options" doc:"tls, wss and dtls"`
 	TCP                  TCPConfig     `conf:"tcp_options"`
+	UDP                  UDPConfig     `conf:"udp_options"`
 	WebSocket            WSConfig      `conf:"websocket" doc:"ws and wss"`
 
 	// For the gateway, which finds them here.
@@ -45,7 +49,17 @@ type TLSConfig struct {
 	CAFile           string `conf:"cacertfile" doc:"PEM file: authorities of client certificates"`
 	Verify           string `conf:"verify" doc:"verify_none, or verify_peer to check client certificates"`
 	FailIfNoPeerCert bool   `conf:"fail_if_no_peer_cert" doc:"verify_peer: refuse a client without certificate"`
-	MinVersion       string `conf:"min_version" doc:"1.2 or 1.3"`
+	MinVersion       string `conf:"min_version" doc:"1.2 or 1.3; dtls is 1.2"`
+	PSKFile          string `conf:"psk_file" doc:"dtls: pre-shared keys, a line \"identity:key in hex\" each"`
+	ConnectionID     bool   `conf:"connection_id" doc:"dtls: devices keep their association when their address changes (RFC 9146)"`
+}
+
+// UDPConfig is what only listeners for datagrams have.
+type UDPConfig struct {
+	SendBuffer int           `conf:"sndbuf" doc:"bytes in the kernel; 0 = as it likes"`
+	RecvBuffer int           `conf:"recbuf" doc:"bytes in the kernel; 0 = as it likes"`
+	PeerIdle   time.Duration `conf:"peer_idle_timeout" doc:"an address that was silent for so long is forgotten; protocols end devices earlier"`
+	PacketRate int           `conf:"max_packet_rate" doc:"datagrams a second from one IP address; more are dropped"`
 }
 
 // TCPConfig are options of the socket.
@@ -83,17 +97,25 @@ const (
 
 // Default is a listener's configuration without a bind.
 func Default(typ string) Config {
-	return Config{
+	c := Config{
 		Type: typ, Enable: true,
 		MaxConnections: 1024, MaxConnRate: 1000,
 		ProxyProtocolTimeout: 3 * time.Second, HandshakeTimeout: 15 * time.Second,
-		TLS: TLSConfig{Verify: VerifyNone, MinVersion: "1.2"},
+		TLS: TLSConfig{Verify: VerifyNone, MinVersion: "1.2", ConnectionID: true},
+		UDP: UDPConfig{PeerIdle: 2 * time.Hour, PacketRate: 100_000, RecvBuffer: 4 << 20},
 		// A peer that vanished without a word is found in 7.5 minutes, where the
 		// protocol has no heart-beat of its own.
 		TCP: TCPConfig{NoDelay: true, KeepAlive: "300,30,5"},
 		// Messages are not gathered in memory, so a large one costs nothing here.
 		WebSocket: WSConfig{Path: "/", AllowOriginAbsence: true, MaxFrameSize: 1 << 20, MessageType: MessageAuto},
 	}
+	switch typ {
+	case UDP: // an address costs less than a connection
+		c.MaxConnections, c.MaxConnRate = 1_000_000, 20_000
+	case DTLS:
+		c.MaxConnections = 10_000
+	}
+	return c
 }
 
 // Address is the bind as the network wants it: ":61613" for "61613".
@@ -115,6 +137,8 @@ func (c Config) normal() Config {
 	orDefault(&c.TLS.Verify, d.TLS.Verify)
 	orDefault(&c.TLS.MinVersion, d.TLS.MinVersion)
 	orDefault(&c.TCP.KeepAlive, d.TCP.KeepAlive)
+	orDefault(&c.UDP.PeerIdle, d.UDP.PeerIdle)
+	orDefault(&c.UDP.PacketRate, d.UDP.PacketRate)
 	orDefault(&c.WebSocket.Path, d.WebSocket.Path)
 	orDefault(&c.WebSocket.MaxFrameSize, d.WebSocket.MaxFrameSize)
 	orDefault(&c.WebSocket.MessageType, d.WebSocket.MessageType)
@@ -129,4 +153,5 @@ func orDefault[T comparable](v *T, def T) {
 }
 
 func (c Config) secure() bool    { return c.Type == TLS || c.Type == WSS }
+func (c Config) packets() bool   { return c.Type == UDP || c.Type == DTLS }
 func (c Config) webSocket() bool { return c.Type == WS || c.Type == WSS }

@@ -72,6 +72,9 @@ func newState(c Config) (*state, error) {
 	if s.keepAlive, err = parseKeepAlive(s.conf.TCP.KeepAlive); err != nil {
 		return nil, err
 	}
+	if s.conf.Type == DTLS {
+		return s, nil // the files are read by OpenPackets
+	}
 	if s.conf.secure() {
 		s.tls, err = newTLS(s.conf.TLS, s.conf.webSocket())
 	}

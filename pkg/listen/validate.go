@@ -27,8 +27,17 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 		}
 	}
-	if !slices.Contains([]string{"", TCP, TLS, WS, WSS}, c.Type) {
-		check("type", fmt.Errorf("%q is not tcp, tls, ws or wss", c.Type))
+	if !slices.Contains([]string{"", TCP, TLS, WS, WSS, UDP, DTLS}, c.Type) {
+		check("type", fmt.Errorf("%q is not tcp, tls, ws, wss, udp or dtls", c.Type))
+	}
+	if c.packets() && c.ProxyProtocol {
+		check("proxy_protocol", errors.New("is not for datagrams"))
+	}
+	check("udp_options.sndbuf", within(c.UDP.SendBuffer, 0))
+	check("udp_options.recbuf", within(c.UDP.RecvBuffer, 0))
+	check("udp_options.max_packet_rate", within(c.UDP.PacketRate, 1))
+	if c.UDP.PeerIdle < time.Second {
+		check("udp_options.peer_idle_timeout", errors.New("must be at least 1s"))
 	}
 	check("bind", checkBind(c.Bind))
 	check("max_connections", within(c.MaxConnections, 1))
@@ -42,6 +51,7 @@ func (c Config) Validate() error {
 	_, err = parseKeepAlive(c.TCP.KeepAlive)
 	check("tcp_options.keepalive", err)
 	errs = append(errs, c.TLS.validate(c.secure())...)
+	errs = append(errs, c.TLS.validateDTLS(c.Type)...)
 	errs = append(errs, c.WebSocket.validate()...)
 	return errors.Join(errs...)
 }
@@ -64,6 +74,22 @@ func (t TLSConfig) validate(used bool) (errs []error) {
 	}
 	if used && t.KeyFile == "" {
 		errs = append(errs, errors.New("ssl_options.keyfile: must be given"))
+	}
+	return errs
+}
+
+func (t TLSConfig) validateDTLS(typ string) (errs []error) {
+	if t.PSKFile != "" && typ != DTLS && typ != "" {
+		errs = append(errs, errors.New("ssl_options.psk_file: is for dtls only"))
+	}
+	if typ != DTLS {
+		return errs
+	}
+	if t.CertFile == "" && t.PSKFile == "" {
+		errs = append(errs, errors.New("dtls_options: certfile with keyfile, or psk_file must be given"))
+	}
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		errs = append(errs, errors.New("dtls_options.keyfile: certfile and keyfile go together"))
 	}
 	return errs
 }

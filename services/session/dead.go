@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -14,58 +13,67 @@ import (
 	"sluice/streams"
 )
 
-const reasonNack = "nack"
-
 // bury stores a dead letter, then deletes the message. Cut off in between, it is
 // done again, and the id keeps the letter single.
-func (t *term) bury(ctx context.Context, s *sub, seq uint64) error {
-	q, err := t.queue.get(ctx, seq)
+func (p *partition) bury(ctx context.Context, s *sub, seq uint64, reason string) error {
+	q, err := p.queue.get(ctx, seq)
 	if err != nil && !errors.Is(err, errEmpty) {
 		return err
 	}
-	if err == nil && q.subj == s.queue {
-		if err := t.publishDead(ctx, s, q); err != nil {
+	if err == nil && q.subj == s.Name {
+		if err := p.publishDead(ctx, s, q, reason); err != nil {
 			return err
 		}
-		t.Metrics.Dead(reasonNack)
-		t.event(api.Event{ClientKey: s.cl.key, Event: api.EventDead, Reason: reasonNack, Topic: q.header.Get(streams.HdrSubject)})
+		p.Metrics.Dead(reason)
+		p.event(api.Event{
+			ClientKey: s.cl.key(), Event: api.EventDead, Reason: reason, Topic: q.header.Get(streams.HdrSubject),
+			Queue: seq, ID: q.header.Get(nats.MsgIdHdr),
+		})
 	}
-	if !t.lease.Valid() {
+	if !p.lease.Valid() {
 		return errLeaseOver
 	}
-	return t.remove(ctx, s, seq)
+	p.commands.forget(seq)
+	return p.remove(ctx, s, seq)
 }
 
-func (t *term) publishDead(ctx context.Context, s *sub, q *queued) error {
+func (p *partition) publishDead(ctx context.Context, s *sub, q *queued, reason string) error {
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
-	m := nats.NewMsg(streams.DeadSubject(reasonNack, s.cl.name))
+	m := nats.NewMsg(streams.DeadSubject(reason, s.cl.name))
 	m.Header, m.Data = ownHeader(q.header), q.data
-	m.Header.Set(streams.HdrReason, reasonNack)
-	m.Header.Set(nats.MsgIdHdr, "dead."+strconv.FormatUint(q.seq, 10)+"."+s.queue)
-	if _, err := t.JS.PublishMsg(ctx, m); err != nil {
+	m.Header.Set(streams.HdrReason, reason)
+	m.Header.Set(streams.HdrQueue, s.Name)
+	m.Header.Set(nats.MsgIdHdr, "dead."+strconv.FormatUint(q.seq, 10)+"."+s.Name)
+	if _, err := p.JS.PublishMsg(ctx, m); err != nil {
 		return fmt.Errorf("session: store dead letter: %w", err)
 	}
 	return nil
 }
 
 // tellDrops makes one event of what a queue refused since the last one.
-func (t *term) tellDrops(s *sub) {
+func (p *partition) tellDrops(s *sub) {
 	for reason, n := range s.takeDrops() {
-		t.event(api.Event{ClientKey: s.cl.key, Event: api.EventDropped, Reason: reason, Count: n})
-		t.Metrics.Instance(s.cl.key.Proto, s.cl.key.Instance).Messages("out", "dropped", int(min(n, 1<<30)))
+		key := s.cl.key()
+		p.event(api.Event{ClientKey: key, Event: api.EventDropped, Reason: reason, Count: n})
+		p.Metrics.Instance(key.Proto, key.Instance).Messages("out", "dropped", int(min(n, 1<<30)))
 	}
 }
 
-// event publishes without waiting: cut off from NATS, events may be lost,
-// messages never.
-func (t *term) event(e api.Event) {
-	e.Node, e.At = t.Node, time.Now().UTC()
-	data, err := json.Marshal(e)
-	if err == nil {
-		err = t.NC.Publish(streams.EventSubject(e.Proto, e.Instance, e.Event, e.Client), data)
+// expiredCommand tells what became of a command whose time is over: only what
+// the queue itself does not have any more, and nobody acknowledged, expired.
+func (p *partition) expiredCommand(ctx context.Context, c *command) error {
+	if !p.lease.Valid() {
+		return nil
 	}
-	if err != nil {
-		t.Log.Debug("event not published", "event", e.Event, "error", err)
+	if _, err := p.queue.get(ctx, c.seq); !errors.Is(err, errEmpty) {
+		if err == nil { // our clock is ahead of the server's
+			p.wheel.Set(&c.clock, c, time.Second)
+		}
+		return err
 	}
+	if p.commands.forget(c.seq) {
+		p.event(api.Event{ClientKey: c.key(), Event: api.EventExpired, Queue: c.seq, ID: c.id})
+	}
+	return nil
 }

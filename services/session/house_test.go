@@ -106,16 +106,26 @@ func key(client string) api.ClientKey {
 }
 
 func (h *house) subscribe(r api.SubscribeRequest) error {
-	return h.call("subscribe", r)
+	return h.call("subscribe", r.ClientKey, r)
 }
 
-func (h *house) call(verb string, r any) error {
+func (h *house) unsubscribe(r api.UnsubscribeRequest) error {
+	return h.call("unsubscribe", r.ClientKey, r)
+}
+
+func (h *house) call(verb string, k api.ClientKey, r any) error {
+	_, err := request[struct{}](h, verb, k, r)
+	return err
+}
+
+// request asks the owner of a client's partition, also while there is none yet.
+func request[Resp any](h *house, verb string, k api.ClientKey, r any) (Resp, error) {
 	ctx, cancel := context.WithTimeout(h.t.Context(), 15*time.Second)
 	defer cancel()
 	for {
-		_, err := natsx.Call[any, struct{}](ctx, h.nc, streams.ServiceSubject("session", verb), r)
+		resp, err := natsx.Call[any, Resp](ctx, h.nc, streams.SessionSubject(verb, k), r)
 		if err == nil || api.KindOf(err) != api.Unavailable || ctx.Err() != nil {
-			return err
+			return resp, err
 		}
 		pause(ctx, 20*time.Millisecond)
 	}
@@ -156,7 +166,7 @@ func (h *house) record(client string) (api.Session, bool) {
 	h.t.Helper()
 	kv, err := h.js.KeyValue(h.t.Context(), streams.Sessions)
 	must(h.t, err)
-	e, err := kv.Get(h.t.Context(), key(client).String())
+	e, err := kv.Get(h.t.Context(), streams.SessionKey(key(client)))
 	if err != nil {
 		return api.Session{}, false
 	}

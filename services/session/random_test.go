@@ -82,7 +82,7 @@ func (f *fleet) reconnect(d *device, node string) {
 	d.epoch, d.node = old+1, node
 	d.mu.Unlock()
 	if old > 0 && old%2 == 0 {
-		_ = f.h.call("unsubscribe", api.UnsubscribeRequest{ClientKey: key(d.name), Epoch: old})
+		_ = f.h.unsubscribe(api.UnsubscribeRequest{ClientKey: key(d.name), Epoch: old})
 	}
 	must(f.h.t, f.h.subscribe(ask(d.name, node, old+1)))
 }

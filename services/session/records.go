@@ -5,18 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sluice/pkg/api"
+	"sluice/pkg/subject"
 	"sluice/streams"
 )
-
-func newClient(key api.ClientKey) *client {
-	return &client{key: key, name: key.String(), rec: api.Session{ClientKey: key}, subs: map[string]*sub{}}
-}
 
 // loadTries and loadPause are for replicas that are late.
 const (
@@ -24,21 +23,20 @@ const (
 	loadPause = 100 * time.Millisecond
 )
 
-// load reads all records. A watch may be served by a replica that lacks the last
-// writes of the owner before us: so it is repeated until it has shown what the
-// leader says is the last, for a second at most, because the last one may have
-// been a marker that is gone since.
-func (t *term) load(ctx context.Context) error {
-	info, err := t.records.state(ctx)
+// load reads the records of a partition. A watch may be served by a replica that
+// lacks the last writes of the owner before us: so with replicas it is repeated
+// until it shows nothing new, for a second at most.
+func (p *partition) load(ctx context.Context) error {
+	info, err := p.records.state(ctx)
 	if err != nil {
 		return err
 	}
 	for range loadTries {
-		last, err := t.loadOnce(ctx)
+		fresh, err := p.loadOnce(ctx)
 		if err != nil {
 			return err
 		}
-		if info.Config.Replicas <= 1 || last >= info.State.LastSeq {
+		if info.Config.Replicas <= 1 || fresh == 0 {
 			break
 		}
 		pause(ctx, loadPause)
@@ -46,8 +44,8 @@ func (t *term) load(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-func (t *term) loadOnce(ctx context.Context) (last uint64, err error) {
-	w, err := t.kv.WatchAll(ctx)
+func (p *partition) loadOnce(ctx context.Context) (fresh int, err error) {
+	w, err := p.sessions.Watch(ctx, strconv.Itoa(p.n)+".>")
 	if err != nil {
 		return 0, fmt.Errorf("session: load: %w", err)
 	}
@@ -61,127 +59,160 @@ func (t *term) loadOnce(ctx context.Context) (last uint64, err error) {
 				return 0, errors.New("session: load: the watch ended")
 			}
 			if e == nil {
-				return last, nil
+				return fresh, nil
 			}
-			last = max(last, e.Revision())
-			if e.Operation() == jetstream.KeyValuePut {
-				t.loadOne(e.Key(), e.Value(), e.Revision())
+			if e.Operation() == jetstream.KeyValuePut && p.loadOne(e.Key(), e.Value(), e.Revision()) {
+				fresh++
 			}
 		}
 	}
 }
 
 // loadOne takes what a record says, unless it is known already.
-func (t *term) loadOne(name string, value []byte, rev uint64) {
-	key, err := api.ParseClientKey(name)
-	if err != nil {
-		t.Log.Error("session: record ignored", "key", name, "error", err)
-		return
+func (p *partition) loadOne(key string, value []byte, rev uint64) (fresh bool) {
+	_, name, _ := strings.Cut(key, ".")
+	if _, err := api.ParseClientKey(name); err != nil {
+		p.Log.Error("session: record ignored", "key", key, "error", err)
+		return false
 	}
-	cl := t.client(key)
-	defer t.release(cl)
+	cl := p.client(name)
+	defer p.release(cl)
 	if rev <= cl.rev {
-		return
+		return false
 	}
-	if err := t.adopt(cl, value, rev); err != nil {
-		t.Log.Error("session: record ignored", "key", name, "error", err)
+	if err := p.adopt(cl, slices.Clone(value), rev); err != nil {
+		p.Log.Error("session: record ignored", "key", key, "error", err)
 	}
+	return true
 }
 
 // adopt makes the memory of a session what its record says; nil is no record.
-func (t *term) adopt(cl *client, value []byte, rev uint64) error {
-	rec := api.Session{ClientKey: cl.key}
-	if value != nil {
-		if err := json.Unmarshal(value, &rec); err != nil {
-			return fmt.Errorf("session: record: %w", err)
-		}
+// cl.mu is held, as for all that follows.
+func (p *partition) adopt(cl *client, value []byte, rev uint64) error {
+	cl.raw, cl.rev, cl.unsure = value, rev, false
+	rec, err := cl.record()
+	if err != nil {
+		return err
 	}
-	cl.rec, cl.rev, cl.unsure = rec, rev, false
-	for id, s := range cl.subs {
-		if d, ok := rec.Subs[id]; !ok || !sameSubjects(d.Subjects, s.subjects) || d.FromSeq != s.from {
-			t.end(s)
+	cl.state, cl.node, cl.epoch = rec.State, rec.Node, max(cl.epoch, rec.Epoch)
+	for _, s := range slices.Clone(cl.subs) {
+		if d, ok := rec.Subs[s.id]; !ok || p.reads() && !slices.Equal(subjectsOf(d), s.Subjects()) {
+			p.end(s)
 		}
 	}
 	for id, d := range rec.Subs {
-		s := cl.subs[id]
+		s := cl.sub(id)
 		if s == nil {
-			s = t.newSub(cl, id)
-			t.idx.restore(s, d.Subjects, d.FromSeq)
+			s = p.newSub(cl, id)
+			from := max(d.FromSeq, p.pos+1)
+			if p.reads() {
+				p.idx.Add(&s.Queue, subjectsOf(d), from)
+			} else {
+				cl.loaded = append(cl.loaded, loaded{s, subjectsOf(d), from})
+			}
 		}
 		if d.Attached && rec.Node != "" {
-			s.attach(rec.Node, rec.Epoch, d.Window)
-			t.pool.wake(s)
+			s.attach(rec.Node, rec.Epoch, d.Window, d.Retx, false)
 		} else {
 			s.detach()
 		}
 	}
+	p.arm(cl, rec, time.Now())
 	return nil
 }
 
+// reads tells whether the fan-out reads for the partition.
+func (p *partition) reads() bool {
+	select {
+	case <-p.joined:
+		return true
+	default:
+		return false
+	}
+}
+
+// subjectsOf are the subjects that fill a queue, sorted.
+func subjectsOf(d api.DurableSub) []string {
+	if d.Filters == nil {
+		return d.Subjects
+	}
+	var all []string
+	for _, f := range d.Filters {
+		all = append(all, f.Subjects...)
+	}
+	slices.Sort(all)
+	return slices.Clip(slices.Compact(all))
+}
+
+// queueSubject is api.ClientKey.QueueSubject for a key that is encoded already.
+func queueSubject(n int, name, id string) string {
+	return "gw.q." + strconv.Itoa(n) + "." + name + "." + subject.Token(id)
+}
+
+func (cl *client) recordKey() string { return strconv.Itoa(cl.p.n) + "." + cl.name }
+
 // settle learns what the record is after a write whose outcome is not known.
-// cl.mu is held, as for all that follows.
-func (t *term) settle(ctx context.Context, cl *client) error {
+func (p *partition) settle(ctx context.Context, cl *client) error {
 	if !cl.unsure {
 		return nil
 	}
-	q, err := t.records.last(ctx, "$KV."+streams.Sessions+"."+cl.name)
+	q, err := p.records.last(ctx, "$KV."+streams.Sessions+"."+cl.recordKey())
 	switch {
 	case errors.Is(err, errEmpty):
-		return t.adopt(cl, nil, 0)
+		return p.adopt(cl, nil, 0)
 	case err != nil:
 		return err
 	case q.header.Get("KV-Operation") != "" || q.header.Get(jetstream.MarkerReasonHeader) != "":
-		return t.adopt(cl, nil, 0)
+		return p.adopt(cl, nil, 0)
 	}
-	return t.adopt(cl, q.data, q.seq)
+	return p.adopt(cl, q.data, q.seq)
 }
 
-// save writes the record, or deletes one without subscriptions, if it is as we
-// know it. After an error settle has to look what it is.
-func (t *term) save(ctx context.Context, cl *client, next api.Session) error {
-	if !t.lease.Valid() {
+// save writes the record, or deletes one that says nothing, if it is as we know
+// it. After an error settle has to look what it is.
+func (p *partition) save(ctx context.Context, cl *client, next api.Session) error {
+	if !p.lease.Valid() {
 		return errLeaseOver
 	}
 	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
-	rev, err := t.write(ctx, cl, next)
+	next.Since = time.Now().UTC()
+	var value []byte
+	var err error
+	if worth(next) {
+		if value, err = json.Marshal(next); err != nil {
+			return fmt.Errorf("session: write record: %w", err)
+		}
+	}
+	rev, err := p.write(ctx, cl, value)
 	if err != nil {
 		cl.unsure = true
 		return fmt.Errorf("session: write record: %w", err)
 	}
-	cl.rec, cl.rev = next, rev
+	cl.raw, cl.rev = value, rev
+	cl.state, cl.node, cl.epoch = next.State, next.Node, max(cl.epoch, next.Epoch)
+	p.arm(cl, next, next.Since)
 	return nil
 }
 
-func (t *term) write(ctx context.Context, cl *client, next api.Session) (uint64, error) {
-	if len(next.Subs) == 0 {
-		if cl.rev == 0 {
-			return 0, nil
-		}
-		return 0, t.kv.Purge(ctx, cl.name, jetstream.LastRevision(cl.rev), jetstream.PurgeTTL(streams.MarkerTTL))
-	}
-	value, err := json.Marshal(next)
-	if err != nil {
-		return 0, err
-	}
-	if cl.rev == 0 {
-		return t.kv.Create(ctx, cl.name, value)
-	}
-	return t.kv.Update(ctx, cl.name, value, cl.rev)
+// worth tells whether a record says anything.
+func worth(rec api.Session) bool {
+	return len(rec.Subs) > 0 || len(rec.Edge) > 0 || rec.State == api.Asleep
 }
 
-// draft is a copy of the record to be changed and saved.
-func (cl *client) draft() api.Session {
-	next := cl.rec
-	next.Subs = maps.Clone(next.Subs)
-	if next.Subs == nil {
-		next.Subs = map[string]api.DurableSub{}
+func (p *partition) write(ctx context.Context, cl *client, value []byte) (uint64, error) {
+	switch {
+	case value == nil && cl.rev == 0:
+		return 0, nil
+	case value == nil:
+		return 0, p.sessions.Purge(ctx, cl.recordKey(), jetstream.LastRevision(cl.rev), jetstream.PurgeTTL(streams.MarkerTTL))
+	case cl.rev == 0:
+		return p.sessions.Create(ctx, cl.recordKey(), value)
 	}
-	next.Since = time.Now().UTC()
-	return next
+	return p.sessions.Update(ctx, cl.recordKey(), value, cl.rev)
 }
 
-// rest has a record say that one subscription gets nothing more.
+// rest has a record say that one queue gets nothing delivered.
 func rest(rec *api.Session, id string) {
 	if d, ok := rec.Subs[id]; ok {
 		d.Attached = false
@@ -189,51 +220,71 @@ func rest(rec *api.Session, id string) {
 	}
 }
 
-// restAll is rest for every subscription.
+// restAll is rest for every queue.
 func restAll(rec *api.Session) {
 	for id := range rec.Subs {
 		rest(rec, id)
 	}
 }
 
-// place clears the node of a record when nothing is delivered there.
-func place(rec *api.Session) {
+// away has a record say that the client is gone, where nothing is delivered to
+// any of its queues.
+func away(rec *api.Session) {
 	for _, d := range rec.Subs {
 		if d.Attached {
 			return
 		}
 	}
 	rec.Node = ""
+	if rec.State != api.Asleep {
+		rec.State = api.Offline
+	}
 }
 
 // recordLoss writes down that a node knows nothing of the client any more.
-func (t *term) recordLoss(ctx context.Context, s *sub) (more bool) {
+func (p *partition) recordLoss(ctx context.Context, s *sub) (more bool) {
 	cl := s.cl
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	s.mu.Lock()
-	lost := s.lost
+	lost := s.live != nil && s.live.lost
 	s.mu.Unlock()
-	if !lost { // it came back meanwhile
+	if !lost || cl.dead { // it came back meanwhile
 		return true
 	}
-	err := t.settle(ctx, cl)
-	if err == nil && cl.subs[s.id] == s {
-		next := cl.draft()
-		rest(&next, s.id)
-		place(&next)
-		err = t.save(ctx, cl, next)
+	err := p.settle(ctx, cl)
+	if err == nil && cl.sub(s.id) == s {
+		err = p.writeLoss(ctx, cl, s.id)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.live == nil {
+		return true
+	}
 	if err != nil {
 		if ctx.Err() == nil {
-			t.trouble.report("write GW_SESSIONS", err)
+			p.trouble.report("write GW_SESSIONS", err)
 		}
-		s.f.failed(time.Now())
+		s.live.f.Failed(time.Now())
 		return false
 	}
-	t.trouble.clear("write GW_SESSIONS")
-	s.lost = false
+	p.trouble.clear("write GW_SESSIONS")
+	s.live.lost = false
+	s.calm()
 	return true
+}
+
+func (p *partition) writeLoss(ctx context.Context, cl *client, id string) error {
+	rec, err := cl.record()
+	if err != nil {
+		return err
+	}
+	if cl.state == api.Awake { // the record says that it sleeps, and so it does
+		cl.state, cl.node = api.Asleep, ""
+		p.arm(cl, rec, time.Now())
+		return nil
+	}
+	rest(&rec, id)
+	away(&rec)
+	return p.save(ctx, cl, rec)
 }

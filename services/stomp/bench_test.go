@@ -61,7 +61,7 @@ func (s *swift) push(e gateway.Event) {
 func loopback(tb testing.TB, door func() gateway.Door, n int) []net.Conn {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
-	e := DefaultConfig().Edge().(*edge)
+	e := DefaultConfig().Edge().Stream.(*edge)
 	var wg sync.WaitGroup
 	tb.Cleanup(wg.Wait)
 	conns := make([]net.Conn, n)

@@ -15,7 +15,7 @@ var _ gateway.Config = (*Config)(nil)
 func TestDefaultConfigIsValid(t *testing.T) {
 	c := Kind().Defaults().(*Config)
 	require.NoError(t, c.Validate())
-	require.Equal(t, stomp.Limits{MaxHeaders: 10, MaxHeaderLength: 1024, MaxBodyLength: 8192}, c.Edge().(*edge).limits)
+	require.Equal(t, stomp.Limits{MaxHeaders: 10, MaxHeaderLength: 1024, MaxBodyLength: 8192}, c.Edge().Stream.(*edge).limits)
 	require.NotSame(t, c, Kind().Defaults(), "each instance has its own")
 }
 

@@ -76,7 +76,7 @@ func (r *rig) serve() {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	r.cancel = cancel
 	log := slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	e := r.conf.Edge().(*edge)
+	e := r.conf.Edge().Stream.(*edge)
 	go func() {
 		defer close(r.served)
 		e.serve(ctx, server, peer{addr: "192.0.2.1:4000"}, r.door, gateway.Env{Log: log})

@@ -38,7 +38,7 @@ type edge struct {
 
 // Edge makes the instance's edge from a validated configuration.
 func (c *Config) Edge() gateway.Edge {
-	return &edge{
+	return gateway.Edge{Stream: &edge{
 		conf: *c,
 		limits: stomp.Limits{
 			MaxHeaders:      c.Frame.MaxHeaders,
@@ -46,7 +46,7 @@ func (c *Config) Edge() gateway.Edge {
 			MaxBodyLength:   int(c.Frame.MaxBodyLength),
 		},
 		buffers: newBuffers(),
-	}
+	}}
 }
 
 // peer is what the listener knows of the other side.

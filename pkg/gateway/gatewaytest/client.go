@@ -23,6 +23,8 @@ type Client struct {
 	manual   bool
 	deny     func(verb, name string) error
 	gate     chan struct{} // holds blocking calls up; nil = open
+	session  gateway.Session
+	notify   func()
 	record
 }
 
@@ -34,6 +36,8 @@ type record struct {
 	subs      []gateway.Subscription
 	unsubs    []Unsubscription
 	live      map[string]bool
+	sleeps    []gateway.Sleep
+	left      []byte
 	closed    int
 	reason    error
 }
@@ -51,7 +55,7 @@ func NewClient(h gateway.Hello) *Client {
 		id = "made-by-door"
 	}
 	return &Client{
-		wake: make(chan struct{}, 1), kicked: make(chan error, 1), window: 256,
+		wake: make(chan struct{}, 1), kicked: make(chan error, 1), window: 256, notify: h.Notify,
 		record: record{sizes: map[uint64]int{}, live: map[string]bool{}},
 		info: api.ClientInfo{
 			ClientKey: api.ClientKey{Proto: "test", Instance: "default", Client: id},
@@ -130,6 +134,30 @@ func (c *Client) Unsubscribe(ctx context.Context, id string, forget bool) error 
 	}
 	delete(c.live, id)
 	return nil
+}
+
+// Session implements [gateway.Client].
+func (c *Client) Session() gateway.Session { return c.session }
+
+// Sleep implements [gateway.Client].
+func (c *Client) Sleep(ctx context.Context, s gateway.Sleep) error {
+	if err := c.pass(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.denied("sleep", ""); err != nil {
+		return err
+	}
+	c.sleeps = append(c.sleeps, s)
+	return nil
+}
+
+// Leave implements [gateway.Client].
+func (c *Client) Leave(state []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = state
 }
 
 // Wake implements [gateway.Client].
@@ -212,5 +240,8 @@ func (c *Client) signal() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
+	}
+	if c.notify != nil {
+		c.notify()
 	}
 }

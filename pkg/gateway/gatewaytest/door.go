@@ -16,6 +16,8 @@ type Door struct {
 	Block  bool          // do not answer before ctx ends
 	Window int           // of publishes in flight, for new clients; 0 = 256
 	Manual bool          // new clients leave publishes unanswered until Ack
+	// Found is the session that the next clients have.
+	Found gateway.Session
 
 	mu      sync.Mutex
 	hellos  []gateway.Hello
@@ -36,7 +38,10 @@ func (d *Door) Connect(ctx context.Context, h gateway.Hello) (gateway.Client, er
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c := NewClient(h)
-	c.manual = d.Manual
+	c.manual, c.session = d.Manual, d.Found
+	for _, s := range c.session.Subs {
+		c.live[s.ID] = true
+	}
 	if d.Window > 0 {
 		c.window = d.Window
 	}

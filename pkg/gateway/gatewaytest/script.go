@@ -68,6 +68,38 @@ func (c *Client) Kick(why error) {
 	case c.kicked <- why:
 	default:
 	}
+	if c.notify != nil {
+		c.notify()
+	}
+}
+
+// Resend says that the device has not acknowledged message seq of sub in time;
+// attempt is the number of times with the one that is asked for.
+func (c *Client) Resend(sub string, seq uint64, attempt int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.push(gateway.Event{Kind: gateway.Resend, Delivery: gateway.Delivery{Sub: sub, Seq: seq, Attempt: attempt}})
+}
+
+// Drained says that nothing waits any more for a client that woke up.
+func (c *Client) Drained() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.push(gateway.Event{Kind: gateway.Drained})
+}
+
+// Sleeps are the calls of Sleep that were accepted.
+func (c *Client) Sleeps() []gateway.Sleep {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]gateway.Sleep(nil), c.sleeps...)
+}
+
+// Left is what Leave was given last.
+func (c *Client) Left() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
 }
 
 // Outcome is what became of one delivery.

@@ -161,3 +161,12 @@ func ownHeader(h nats.Header) nats.Header {
 	}
 	return out
 }
+
+// lastSeq is the sequence of the last message, from the leader.
+func (l messages) lastSeq(ctx context.Context) (uint64, error) {
+	info, err := l.state(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.LastSeq, nil
+}

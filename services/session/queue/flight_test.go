@@ -1,4 +1,4 @@
-package session
+package queue
 
 import (
 	"math/rand/v2"
@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-func testFlight(window int) *flight {
-	f := &flight{pace: pace{retx: 10 * time.Second, nakStep: time.Second, maxDeliver: 5, lost: 3 * time.Second}}
-	f.attach(window)
+func testFlight(window int) *Flight {
+	f := &Flight{Pace: Pace{Retx: 10 * time.Second, NakStep: time.Second, MaxDeliver: 5, Lost: 3 * time.Second}}
+	f.Attach(window, false)
 	return f
 }
 
 // feed answers what a flight asks of a queue, until it asks for nothing.
-func feed(f *flight, queue []uint64) (sent []uint64) {
+func feed(f *Flight, queue []uint64) (sent []uint64) {
 	for {
-		switch a := f.next(time.Now()); a.do {
-		case fetch:
-			i, _ := slices.BinarySearch(queue, a.seq)
+		switch a := f.Next(time.Now()); a.Do {
+		case Fetch:
+			i, _ := slices.BinarySearch(queue, a.Seq)
 			if i == len(queue) {
-				f.nothing(a)
-			} else if _, _, send := f.found(queue[i], time.Now()); send {
+				f.Nothing(a)
+			} else if _, _, send := f.Found(queue[i], time.Now()); send {
 				sent = append(sent, queue[i])
 			}
-		case resend:
-			f.resent(a.seq, time.Now())
-			sent = append(sent, a.seq)
+		case Resend:
+			f.Resent(a.Seq, time.Now())
+			sent = append(sent, a.Seq)
 		default:
 			return sent
 		}
@@ -52,16 +52,16 @@ func TestFlightKeepsWindowAndOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, queue := testFlight(2), []uint64{3, 5, 9}
 		wantSeqs(t, "first", feed(f, queue), 3, 5)
-		want(t, "ack", f.ack(5), true)
-		want(t, "to do", f.next(time.Now()).do, remove)
-		f.removed(5)
+		want(t, "ack", f.Ack(5), true)
+		want(t, "to do", f.Next(time.Now()).Do, Remove)
+		f.Removed(5)
 		wantSeqs(t, "one more", feed(f, queue), 9)
-		f.ack(3)
-		f.removed(3)
+		f.Ack(3)
+		f.Removed(3)
 		wantSeqs(t, "no more", feed(f, queue))
 		want(t, "caught up", f.caughtUp(), true)
-		want(t, "next is told", f.stored(12), true)
-		want(t, "the one after is not", f.stored(13), false)
+		want(t, "next is told", f.Stored(12), true)
+		want(t, "the one after is not", f.Stored(13), false)
 		wantSeqs(t, "new", feed(f, []uint64{9, 12, 13}), 12)
 	})
 }
@@ -71,11 +71,11 @@ func TestFlightResendsUnanswered(t *testing.T) {
 		f := testFlight(2)
 		feed(f, []uint64{1})
 		time.Sleep(9 * time.Second)
-		want(t, "early", f.next(time.Now()).do, idle)
+		want(t, "early", f.Next(time.Now()).Do, Idle)
 		time.Sleep(time.Second)
-		a := f.next(time.Now())
-		want(t, "late", a.do, resend)
-		want(t, "attempt", a.attempt, 1)
+		a := f.Next(time.Now())
+		want(t, "late", a.Do, Resend)
+		want(t, "attempt", a.Attempt, 1)
 		wantSeqs(t, "again", feed(f, nil), 1)
 		time.Sleep(time.Hour) // as long as the device likes
 		wantSeqs(t, "for ever", feed(f, nil), 1)
@@ -87,21 +87,21 @@ func TestFlightNakPausesThenBuries(t *testing.T) {
 		f := testFlight(1)
 		feed(f, []uint64{1})
 		for i, pause := range []time.Duration{0, 2 * time.Second, 3 * time.Second, 4 * time.Second} {
-			f.nak(1, time.Now())
+			f.Nak(1, time.Now())
 			if pause > 0 {
 				time.Sleep(pause - time.Millisecond)
-				want(t, "in the pause", f.next(time.Now()).do, idle)
+				want(t, "in the pause", f.Next(time.Now()).Do, Idle)
 				time.Sleep(time.Millisecond)
 			}
-			a := f.next(time.Now())
-			want(t, "after it", a.do, resend)
-			want(t, "attempt", a.attempt, i+2)
-			f.resent(1, time.Now())
+			a := f.Next(time.Now())
+			want(t, "after it", a.Do, Resend)
+			want(t, "attempt", a.Attempt, i+2)
+			f.Resent(1, time.Now())
 		}
-		f.nak(1, time.Now())
-		want(t, "given up", f.next(time.Now()).do, bury)
-		want(t, "ack is late", f.ack(1), false)
-		f.removed(1)
+		f.Nak(1, time.Now())
+		want(t, "given up", f.Next(time.Now()).Do, Bury)
+		want(t, "ack is late", f.Ack(1), false)
+		f.Removed(1)
 		want(t, "done", len(f.dying)+len(f.shots)+len(f.doomed), 0)
 	})
 }
@@ -110,13 +110,13 @@ func TestFlightReconnectRestartsAtOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, queue := testFlight(3), []uint64{1, 2, 3, 4}
 		feed(f, queue)
-		f.ack(2) // and not yet deleted
-		f.detach()
-		want(t, "late ack counts", f.ack(1), true)
-		f.attach(2)
-		for f.next(time.Now()).do == remove {
-			seq := f.next(time.Now()).seq
-			f.removed(seq)
+		f.Ack(2) // and not yet deleted
+		f.Detach()
+		want(t, "late ack counts", f.Ack(1), true)
+		f.Attach(2, false)
+		for f.Next(time.Now()).Do == Remove {
+			seq := f.Next(time.Now()).Seq
+			f.Removed(seq)
 			queue = slices.DeleteFunc(queue, func(x uint64) bool { return x == seq })
 		}
 		wantSeqs(t, "from the oldest", feed(f, queue), 3, 4)
@@ -128,9 +128,9 @@ func TestFlightReconnectRestartsAtOldest(t *testing.T) {
 func TestFlightDeletesBeforeItReads(t *testing.T) {
 	f := testFlight(2)
 	feed(f, []uint64{1, 2})
-	f.ack(1)
-	f.attach(2)
-	if _, _, send := f.found(1, time.Now()); send {
+	f.Ack(1)
+	f.Attach(2, false)
+	if _, _, send := f.Found(1, time.Now()); send {
 		t.Fatal("an acknowledged message was sent again")
 	}
 }
@@ -139,14 +139,14 @@ func TestFlightUnreachable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := testFlight(1)
 		feed(f, []uint64{1})
-		want(t, "first", f.unreachable(1, time.Now()), false)
+		want(t, "first", f.Unreachable(1, time.Now()), false)
 		time.Sleep(time.Hour)
-		want(t, "long after", f.unreachable(1, time.Now()), false)
+		want(t, "long after", f.Unreachable(1, time.Now()), false)
 		gone := false
 		for range 6 {
 			time.Sleep(hurry)
-			want(t, "tried again", f.next(time.Now()).do, resend)
-			gone = f.unreachable(1, time.Now())
+			want(t, "tried again", f.Next(time.Now()).Do, Resend)
+			gone = f.Unreachable(1, time.Now())
 		}
 		want(t, "gone", gone, true)
 	})
@@ -156,25 +156,25 @@ func TestFlightUnreachable(t *testing.T) {
 // stored while the leader is being asked is not forgotten.
 func TestFlightLateReplica(t *testing.T) {
 	f, now := testFlight(4), time.Now()
-	a := f.next(now)
-	want(t, "first asks the leader", a.leader, true)
-	f.stored(7)
-	f.nothing(a)
-	a = f.next(now)
-	want(t, "asks again", a.do, fetch)
-	want(t, "any replica", a.leader, true) // the cursor is still at the start
-	f.found(7, now)
-	f.stored(9)
-	a = f.next(now)
-	want(t, "any replica", a.leader, false)
-	f.nothing(a)
-	a = f.next(now)
-	want(t, "then the leader", a.leader, true)
-	f.nothing(a)
-	want(t, "then it is gone", f.next(now).do, idle)
-	f.ack(7)
-	f.removed(7)
-	want(t, "next", f.stored(10), true)
+	a := f.Next(now)
+	want(t, "first asks the leader", a.Leader, true)
+	f.Stored(7)
+	f.Nothing(a)
+	a = f.Next(now)
+	want(t, "asks again", a.Do, Fetch)
+	want(t, "any replica", a.Leader, true) // the cursor is still at the start
+	f.Found(7, now)
+	f.Stored(9)
+	a = f.Next(now)
+	want(t, "any replica", a.Leader, false)
+	f.Nothing(a)
+	a = f.Next(now)
+	want(t, "then the leader", a.Leader, true)
+	f.Nothing(a)
+	want(t, "then it is gone", f.Next(now).Do, Idle)
+	f.Ack(7)
+	f.Removed(7)
+	want(t, "next", f.Stored(10), true)
 }
 
 // TestFlightRandom: whatever happens, every message is sent first in order and
@@ -192,39 +192,39 @@ func TestFlightRandom(t *testing.T) {
 			if stored < 200 && r.IntN(5) == 0 {
 				last += 1 + r.Uint64N(3)
 				queue = append(queue, last)
-				f.stored(last)
+				f.Stored(last)
 				stored++
 			}
 			switch r.IntN(40) {
 			case 0:
-				f.detach()
-				f.attach(1 + r.IntN(5))
+				f.Detach()
+				f.Attach(1+r.IntN(5), false)
 			case 1:
-				f.failed(now)
+				f.Failed(now)
 			}
-			switch a := f.next(now); a.do {
-			case fetch:
-				i, _ := slices.BinarySearch(queue, a.seq)
-				if i == len(queue) || !a.leader && r.IntN(3) == 0 {
-					f.nothing(a)
-				} else if _, n, send := f.found(queue[i], now); send && n == 1 {
+			switch a := f.Next(now); a.Do {
+			case Fetch:
+				i, _ := slices.BinarySearch(queue, a.Seq)
+				if i == len(queue) || !a.Leader && r.IntN(3) == 0 {
+					f.Nothing(a)
+				} else if _, n, send := f.Found(queue[i], now); send && n == 1 {
 					first = append(first, queue[i])
 				}
-			case resend:
-				f.resent(a.seq, now)
-			case remove, bury:
-				queue = slices.DeleteFunc(queue, func(x uint64) bool { return x == a.seq })
-				f.removed(a.seq)
-			case idle:
+			case Resend:
+				f.Resent(a.Seq, now)
+			case Remove, Bury:
+				queue = slices.DeleteFunc(queue, func(x uint64) bool { return x == a.Seq })
+				f.Removed(a.Seq)
+			case Idle:
 			}
 			if n := len(f.shots); n > 0 {
 				switch seq := f.shots[r.IntN(n)].seq; r.IntN(6) {
 				case 0, 1:
-					f.ack(seq)
+					f.Ack(seq)
 				case 2:
-					f.nak(seq, now)
+					f.Nak(seq, now)
 				case 3:
-					f.unreachable(seq, now)
+					f.Unreachable(seq, now)
 				}
 			}
 		}
@@ -240,19 +240,19 @@ func TestFlightGap(t *testing.T) {
 	f := testFlight(8)
 	now := time.Now()
 	for seq := range uint64(5) {
-		f.stored(seq + 1)
-		f.found(seq+1, now)
+		f.Stored(seq + 1)
+		f.Found(seq+1, now)
 	}
-	f.ack(1)
-	f.gap(2, now)
-	f.gap(2, now) // told for each message behind the gap
+	f.Ack(1)
+	f.Gap(2, now)
+	f.Gap(2, now) // told for each message behind the gap
 	want(t, "still under way", len(f.shots), 1)
 	for _, seq := range []uint64{3, 4, 5} {
-		f.removed(1)
-		a := f.next(now)
-		want(t, "from", a.seq, seq)
-		want(t, "asked of the leader", a.leader, seq == 3)
-		prev, attempt, send := f.found(seq, now)
+		f.Removed(1)
+		a := f.Next(now)
+		want(t, "from", a.Seq, seq)
+		want(t, "asked of the leader", a.Leader, seq == 3)
+		prev, attempt, send := f.Found(seq, now)
 		want(t, "sent", send, true)
 		want(t, "attempt", attempt, 1)
 		want(t, "behind", prev, seq-1)

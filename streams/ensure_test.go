@@ -62,7 +62,7 @@ func TestEnsureMakesAll(t *testing.T) {
 	ctx, js := server(t)
 	require.NoError(t, streams.Ensure(ctx, js, streams.DefaultOptions()))
 	require.Equal(t, []string{
-		"GW_AUDIT", "GW_DATA", "GW_DEAD", "GW_EVENTS", "GW_QUEUE_0", "GW_WORK",
+		"GW_AUDIT", "GW_DATA", "GW_DEAD", "GW_EVENTS", "GW_QUEUE_0", "GW_RETAINED", "GW_WORK",
 		"KV_GW_BANNED", "KV_GW_CLIENTS", "KV_GW_NODES", "KV_GW_PARTITIONS", "KV_GW_SESSIONS", "KV_GW_USERS",
 	}, names(t, ctx, js))
 
@@ -79,12 +79,13 @@ func TestEnsureMakesAll(t *testing.T) {
 	}
 	day := 24 * time.Hour
 	for name, want := range map[string]stream{
-		streams.Data:   {"iot.>", 3 * day, time.Minute, -1, -1, jetstream.LimitsPolicy, jetstream.DiscardOld, true, true},
-		streams.Work:   {"gw.work.>", 0, time.Minute, 100_000, -1, jetstream.WorkQueuePolicy, jetstream.DiscardNew, true, true},
-		streams.Queue:  {"gw.q.>", 0, 10 * time.Minute, 1000, -1, jetstream.LimitsPolicy, jetstream.DiscardNew, true, false},
-		streams.Dead:   {"gw.dead.>", 30 * day, 10 * time.Minute, -1, -1, jetstream.LimitsPolicy, jetstream.DiscardOld, false, false},
-		streams.Events: {"gw.evt.>", day, time.Second, -1, 256 << 20, jetstream.LimitsPolicy, jetstream.DiscardOld, false, false},
-		streams.Audit:  {"gw.audit.>", 365 * day, 2 * time.Minute, -1, -1, jetstream.LimitsPolicy, jetstream.DiscardOld, false, false},
+		streams.Data:     {"iot.>", 3 * day, time.Minute, -1, -1, jetstream.LimitsPolicy, jetstream.DiscardOld, true, true},
+		streams.Retained: {"gw.ret.>", 0, time.Minute, 1, -1, jetstream.LimitsPolicy, jetstream.DiscardOld, true, false},
+		streams.Work:     {"gw.work.>", 0, time.Minute, 100_000, -1, jetstream.WorkQueuePolicy, jetstream.DiscardNew, true, true},
+		streams.Queue:    {"gw.q.>", 0, 10 * time.Minute, 1000, -1, jetstream.LimitsPolicy, jetstream.DiscardNew, true, false},
+		streams.Dead:     {"gw.dead.>", 30 * day, 10 * time.Minute, -1, -1, jetstream.LimitsPolicy, jetstream.DiscardOld, false, false},
+		streams.Events:   {"gw.evt.>", day, time.Second, -1, 256 << 20, jetstream.LimitsPolicy, jetstream.DiscardOld, false, false},
+		streams.Audit:    {"gw.audit.>", 365 * day, 2 * time.Minute, -1, -1, jetstream.LimitsPolicy, jetstream.DiscardOld, false, false},
 	} {
 		c := configOf(t, ctx, js, name)
 		require.Equal(t, want, stream{
@@ -98,6 +99,7 @@ func TestEnsureMakesAll(t *testing.T) {
 		require.Equal(t, int64(-1), c.MaxMsgs, name)
 		require.NotEmpty(t, c.Description, name)
 		require.Equal(t, want.discard == jetstream.DiscardNew, c.DiscardNewPerSubject, name)
+		require.Equal(t, name == streams.Retained, c.AllowRollup, name)
 	}
 	// What comes and goes with devices must leave nothing behind in the end.
 	for name, marker := range map[string]time.Duration{
@@ -193,7 +195,7 @@ func TestEnsureAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	require.NoError(t, errors.Join(errs...))
-	require.Len(t, names(t, ctx, js), 12)
+	require.Len(t, names(t, ctx, js), 13)
 }
 
 func TestEnsureRefuses(t *testing.T) {

@@ -65,6 +65,7 @@ func TestSubjects(t *testing.T) {
 	key := api.ClientKey{Proto: "stomp", Instance: "a.b", Client: "car 7.>*"}
 	for subj, stream := range map[string]string{
 		WorkSubject("jobs"): Work, WorkSubject("a.b > *"): Work, WorkSubject(""): Work,
+		RetainedSubject("iot.a"):                              Retained,
 		key.QueueSubject("sub.1"):                             Queue,
 		DeadSubject("expired", key.String()):                  Dead,
 		EventSubject("stomp", "d", api.EventConnected, "a.b"): Events,

@@ -110,7 +110,7 @@ gateway {
 		":1: nosuch: unknown key", ":2: data.replicas: must be a whole number", ":2: data.dirr: unknown key; did you mean dir?", ":3: http.bind: must be a string",
 		":6: gateway.stomp.a.frame.max_headers: must be", ":7: gateway.stomp.a.idle_timeout: must be a time with its unit in quotes",
 		":8: gateway.stomp.a.listener.tcp.default.listen_onn: unknown key", ":10: gateway.stomp.b.max_pending: must be greater than 0",
-		":10: gateway.stomp.b.max_deliver: must be greater than 0", ":11: gateway.mqtt: unknown protocol; known are stomp",
+		":10: gateway.stomp.b.max_deliver: must be greater than 0", ":11: gateway.mqtt: unknown protocol; known are mqttsn, stomp",
 	} {
 		require.Contains(t, stderr, path+want)
 	}
@@ -131,7 +131,7 @@ func TestCheckConfigRefuses(t *testing.T) {
 		"reserved root":      {"data.roots: [\"gw.x.>\"]", `root "gw.x.>" is reserved`},
 		"root of everything": {"data.roots: [\">\"]", `root ">" is reserved`},
 		"no root at all":     {"data.roots: [\"\"]", `root "" is not a subject`},
-		"wrong transport":    {"gateway.stomp.a.listener.udp.x.bind: \":1\"", `gateway.stomp.a.listener.udp.x.type: "udp" is not tcp`},
+		"wrong transport":    {"gateway.stomp.a.listener.udp.x.bind: \":1\"", "listener.udp: stomp has no such transport"},
 		"tls without files":  {"gateway.stomp.a.listener.tls.x.bind: \":1\"", "ssl_options.certfile: must be given"},
 		"tls and ssl":        {"gateway.stomp.a.listener { tls.x { bind: \":1\", ssl_options { certfile: c, keyfile: k } }, ssl.x { bind: \":2\" } }", "listener tls.x is given twice"},
 		"bind":               {tcp("a", "127.0.0.1:http"), `gateway.stomp.a.listener.tcp.x.bind: "http" is not a port`},

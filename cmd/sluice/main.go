@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"sluice/pkg/gateway"
+	"sluice/services/mqttsn"
 	"sluice/services/stomp"
 )
 
@@ -21,7 +22,7 @@ import (
 var version = "dev"
 
 // kinds are the protocols this program knows.
-func kinds() []gateway.Kind { return []gateway.Kind{stomp.Kind()} }
+func kinds() []gateway.Kind { return []gateway.Kind{stomp.Kind(), mqttsn.Kind()} }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)

@@ -30,6 +30,9 @@ func records() map[string]any {
 		Keepalive: 10, CleanStart: true, Connected: true, ConnectedAt: at,
 		Subscriptions: []SubscriptionInfo{{"s1", "a/#", 1, true, true}}, Stats: ClientStats{1, 2, 3, 4, 5, 6},
 	}
+	retx, leave := Retx{time.Second, 3}, Leave{[]byte("state"), time.Hour}
+	filters := map[string]Filter{"a/#": {1, []string{"iot.a", "iot.a.>"}}}
+	will := &Will{"iot.w", map[string]string{"Gw-Client": "car-7"}, []byte("gone"), true}
 	return map[string]any{
 		"AuthRequest":        AuthRequest{key, "stomp:tcp:default", "10.0.0.1:5", "u", "hunter2", "cn", true},
 		"AuthResponse":       AuthResponse{true, "r", true, at, map[string]string{"a": "b"}, []Rule{rule}},
@@ -37,16 +40,22 @@ func records() map[string]any {
 		"Ban":                Ban{"clientid", "car-7", "admin", "r", at, at},
 		"Owner":              Owner{"n1", "lease", "10.0.0.1:5", at},
 		"ClientInfo":         info,
-		"Event":              Event{key, EventConnected, "n1", at, 3, "u", "10.0.0.1:5", "stomp:tcp:default", "1.2", "a/b", "r", 7},
+		"Event":              Event{key, EventConnected, "n1", at, 3, "u", "10.0.0.1:5", "stomp:tcp:default", "1.2", "a/b", "r", 7, 9, "id", 2},
 		"InstanceStatus":     status,
 		"Gateway":            Gateway{"stomp.default", "stomp", "default", "running", at, at, 1024, 7, []InstanceStatus{status}, map[string]any{"mountpoint": "iot/"}},
 		"ListRequest":        ListRequest{"stomp", "c", "l", "u", "n1", 10, "after"},
 		"ListResponse":       ListResponse{[]ClientInfo{info}, "next", 1, []string{"n2"}},
 		"KickRequest":        KickRequest{"stomp.default", "car-7", "r"},
 		"NodeLease":          NodeLease{"n1", "lease", []string{"stomp"}, "v1", at},
-		"SubscribeRequest":   SubscribeRequest{key, "s1", []string{"iot.a.>"}, "n1", 3, 8},
-		"UnsubscribeRequest": UnsubscribeRequest{key, "s1", 3, true},
-		"Session":            Session{key, "n1", 3, at, map[string]DurableSub{"s1": {[]string{"iot.a.>"}, 17, true, 8}}},
+		"SubscribeRequest":   SubscribeRequest{key, "s1", []string{"iot.a.>"}, "n1", 3, 8, retx, "a/#", 1, time.Hour},
+		"UnsubscribeRequest": UnsubscribeRequest{key, "s1", 3, true, "a/#", leave},
+		"OpenRequest":        OpenRequest{key, "n1", 3, true, true, 8, retx, true, time.Hour},
+		"OpenResponse":       OpenResponse{true, filters, []byte("state"), true},
+		"SleepRequest":       SleepRequest{key, "n1", 3, time.Minute, true, filters, will, leave},
+		"Session": Session{
+			key, Asleep, "n1", 3, at, time.Minute, time.Hour, true, []byte("state"), will,
+			map[string]DurableSub{"s1": {[]string{"iot.a.>"}, filters, 17, true, 8, retx}},
+		},
 
 		"AuthResponse empty": AuthResponse{}, "User empty": User{}, "Ban empty": Ban{}, "Owner empty": Owner{}, "ClientInfo empty": ClientInfo{}, "Event empty": Event{},
 		"InstanceStatus empty": InstanceStatus{}, "Gateway empty": Gateway{}, "ListRequest empty": ListRequest{}, "ListResponse empty": ListResponse{},
@@ -93,6 +102,10 @@ func TestJSONRoundTrip(t *testing.T) {
 	roundTrip[ListResponse](t, r["ListResponse"])
 	roundTrip[NodeLease](t, r["NodeLease"])
 	roundTrip[SubscribeRequest](t, r["SubscribeRequest"])
+	roundTrip[OpenRequest](t, r["OpenRequest"])
+	roundTrip[OpenResponse](t, r["OpenResponse"])
+	roundTrip[UnsubscribeRequest](t, r["UnsubscribeRequest"])
+	roundTrip[SleepRequest](t, r["SleepRequest"])
 	roundTrip[Session](t, r["Session"])
 	roundTrip[Session](t, r["Session empty"])
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,7 +137,7 @@ func (c *client) Close(reason error) {
 	c.closed = true
 	subs := c.subs
 	c.subs = nil
-	queues := c.queues
+	queues := maps.Clone(c.queues) // release takes some out
 	c.mu.Unlock()
 	for _, d := range queues {
 		d.close()
@@ -154,7 +155,9 @@ func (c *client) Close(reason error) {
 			e.Delivery.Done(ErrClosed)
 		}
 	}
-	c.detachAll()
+	if len(queues) > 0 {
+		c.detachAll()
+	}
 	c.node.disown(c)
 	c.metrics.Disconnected(reasonLabel(reason))
 	if c.asleep.Load() {

@@ -45,7 +45,7 @@ func TestDecodeErrors(t *testing.T) {
 		`queue_window: "many"`:     "queue_window",
 		`mountpoint: "iot/+/"`:     "mountpoint",
 		`listener: 5`:              "must be listener.<type>.<name>",
-		`listener.udp.x.bind: "1"`: "is not tcp",
+		`listener.udp.x.bind: "1"`: "has no such transport",
 		`listener.wss.x { bind: "1", ssl_options {certfile: c, keyfile: k} }`: "no such transport",
 		`listener.tcp { "1x" { bind: "1" } }`:                                 "begins with a letter",
 		`listener.tcp.x.bnd: 1`:                                               "bnd",

@@ -40,14 +40,15 @@ type Inbound struct {
 	Payload     []byte
 	ContentType string
 	QoS         byte
-	Retain      bool
+	Retain      bool // it was kept for new subscriptions; one that was just published is not, whatever its sender asked
 	Props       []Prop
 
 	topic func() string // Subject as a topic, made once for all receivers
 }
 
 // newInbound reads a NATS message. Only what the door itself writes is looked
-// at: other headers of NATS applications are not for devices.
+// at: other headers of NATS applications are not for devices. Gw-Retain is what
+// the sender asked for, and no news to who is subscribed (MQTT 3.1.1 §3.3.1.3).
 func newInbound(subj string, h nats.Header, payload []byte) *Inbound {
 	in := &Inbound{Subject: subj, Payload: payload}
 	in.topic = sync.OnceValue(func() string { return subject.ToTopic(subj) })
@@ -60,8 +61,6 @@ func newInbound(subj string, h nats.Header, payload []byte) *Inbound {
 			in.ContentType = v
 		case streams.HdrQoS:
 			in.QoS = qos(v)
-		case streams.HdrRetain:
-			in.Retain = v == "1"
 		case streams.HdrProps:
 			in.Props = decodeProps(v)
 		}

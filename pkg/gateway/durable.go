@@ -91,12 +91,12 @@ func (c *client) endDurable(ctx context.Context, sub *subscription, forget bool)
 // leaves. The notice may be lost: then the service learns it by the answer to
 // its next delivery, or from the end of this node.
 func (c *client) detachAll() {
-	c.mu.Lock()
-	n, state := len(c.queues), c.leave
-	c.mu.Unlock()
-	if n == 0 || c.asleep.Load() {
+	if c.asleep.Load() {
 		return
 	}
+	c.mu.Lock()
+	state := c.leave
+	c.mu.Unlock()
 	c.noticeSession("unsubscribe", api.UnsubscribeRequest{
 		ClientKey: c.info.ClientKey, Epoch: c.info.Epoch, Forget: c.sessions && c.info.CleanStart,
 		Leave: api.Leave{State: state, Expiry: c.inst.conf.SessionExpiry},

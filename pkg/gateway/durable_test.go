@@ -33,6 +33,34 @@ func (h *house) sessions() {
 	require.NoError(h.t, s.Ready(ctx))
 }
 
+// playSession answers a verb of the session service, for every partition.
+func playSession[Req any](h *house, verb string, got func(Req)) {
+	h.t.Helper()
+	sub, err := h.nc.Subscribe(streams.ServiceSubject("session", verb+".*"), func(m *nats.Msg) {
+		r, err := natsx.Question[Req](m)
+		if err == nil {
+			got(r)
+		}
+		if m.Reply != "" {
+			_ = natsx.Answer(m, struct{}{}, err)
+		}
+	})
+	require.NoError(h.t, err)
+	h.t.Cleanup(func() { _ = sub.Unsubscribe() })
+	require.NoError(h.t, h.nc.Flush())
+}
+
+func told(t testing.TB, asked <-chan api.UnsubscribeRequest) api.UnsubscribeRequest {
+	t.Helper()
+	select {
+	case r := <-asked:
+		return r
+	case <-time.After(patience):
+		require.FailNow(t, "the session service was not told")
+		return api.UnsubscribeRequest{}
+	}
+}
+
 func durable(window int) Subscription {
 	return Subscription{ID: "d", Filter: "t/#", Durable: true, Window: window}
 }
@@ -118,15 +146,9 @@ func (h *house) deliver(c *client, epoch, seq, prev uint64, id string) (answer s
 func TestDeliveriesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	ms, err := natsx.Serve(h.nc, "session", "1.0.0", "of the test")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, ms.Stop()) })
 	asked := make(chan api.UnsubscribeRequest, 4)
-	require.NoError(t, natsx.Handle(ms, "subscribe", func(context.Context, api.SubscribeRequest) (struct{}, error) { return struct{}{}, nil }))
-	require.NoError(t, natsx.Handle(ms, "unsubscribe", func(_ context.Context, r api.UnsubscribeRequest) (struct{}, error) {
-		asked <- r
-		return struct{}{}, nil
-	}))
+	playSession(h, "subscribe", func(api.SubscribeRequest) {})
+	playSession(h, "unsubscribe", func(r api.UnsubscribeRequest) { asked <- r })
 	c := let(t, h.instance(h.node("a"), "i", ""), "c")
 	require.NoError(t, c.Subscribe(t.Context(), durable(4)))
 	require.NoError(t, c.Subscribe(t.Context(), plain("p", "x")))
@@ -159,11 +181,11 @@ func TestDeliveriesThatAreRefused(t *testing.T) {
 	require.Equal(t, api.DeliverGone, h.deliver(c, epoch, 8, 7, id))
 
 	require.NoError(t, c.Unsubscribe(t.Context(), "d", false))
-	require.Equal(t, api.UnsubscribeRequest{ClientKey: c.info.ClientKey, ID: "d", Epoch: epoch}, <-asked)
+	require.Equal(t, api.UnsubscribeRequest{ClientKey: c.info.ClientKey, ID: "d", Epoch: epoch}, told(t, asked))
 	require.Equal(t, api.DeliverGone, h.deliver(c, epoch, 9, 8, id))
 	require.NoError(t, c.Subscribe(t.Context(), durable(4)))
 	c.Close(nil)
-	require.Equal(t, api.UnsubscribeRequest{ClientKey: c.info.ClientKey, Epoch: epoch}, <-asked, "all of them")
+	require.Equal(t, api.UnsubscribeRequest{ClientKey: c.info.ClientKey, Epoch: epoch}, told(t, asked), "all of them")
 	require.Equal(t, api.DeliverGone, h.deliver(c, epoch, 9, 8, id))
 }
 
@@ -182,14 +204,8 @@ func TestDurableWithoutSessionService(t *testing.T) {
 func TestDurableResumesOverALostLink(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	ms, err := natsx.Serve(h.nc, "session", "1.0.0", "of the test")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, ms.Stop()) })
 	asked := make(chan api.SubscribeRequest, 8)
-	require.NoError(t, natsx.Handle(ms, "subscribe", func(_ context.Context, r api.SubscribeRequest) (struct{}, error) {
-		asked <- r
-		return struct{}{}, nil
-	}))
+	playSession(h, "subscribe", func(r api.SubscribeRequest) { asked <- r })
 	n := h.node("a")
 	c := let(t, h.instance(n, "i", ""), "c")
 	require.NoError(t, c.Subscribe(t.Context(), durable(4)))
@@ -199,9 +215,9 @@ func TestDurableResumesOverALostLink(t *testing.T) {
 	case again := <-asked:
 		require.Equal(t, first, again)
 	case <-time.After(patience):
-		require.FailNow(t, "not resumed", "%v %v %v", n.NC.Stats().Reconnects, n.NC.Status(), n.durables())
+		require.FailNow(t, "not resumed", "%v %v %v", n.NC.Stats().Reconnects, n.NC.Status(), n.queues())
 	}
-	d := n.durables()[0]
+	d := n.queues()[0]
 	require.Eventually(t, func() bool { // the answer is here: without it the request is repeated
 		free := d.talk.TryLock()
 		if free {

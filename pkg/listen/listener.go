@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/dtls/v3"
 	"golang.org/x/time/rate"
 )
 
@@ -53,7 +54,8 @@ type Listener struct {
 type state struct {
 	conf      Config
 	rules     rules
-	tls       *tls.Config // nil: tcp and ws
+	tls       *tls.Config         // nil but for tls and wss
+	dtls      []dtls.ServerOption // nil but for dtls
 	keepAlive net.KeepAliveConfig
 }
 
@@ -72,11 +74,11 @@ func newState(c Config) (*state, error) {
 	if s.keepAlive, err = parseKeepAlive(s.conf.TCP.KeepAlive); err != nil {
 		return nil, err
 	}
-	if s.conf.Type == DTLS {
-		return s, nil // the files are read by OpenPackets
-	}
-	if s.conf.secure() {
-		s.tls, err = newTLS(s.conf.TLS, s.conf.webSocket())
+	switch s.conf.Type {
+	case TLS, WSS:
+		s.tls, err = newTLS(s.conf.TLS, s.conf.Type)
+	case DTLS:
+		s.dtls, err = newDTLS(s.conf.TLS)
 	}
 	return s, err
 }
@@ -87,6 +89,9 @@ func Open(cfg Config, log *slog.Logger, m Observer) (*Listener, error) {
 	s, err := newState(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if s.conf.packets() {
+		return nil, fmt.Errorf("listen: %s is for datagrams", s.conf.Type)
 	}
 	socket, err := net.Listen("tcp", s.conf.Bind)
 	if err != nil {

@@ -1,12 +1,18 @@
 package listen
 
-// Reasons for which a connection is refused, as [Observer.Rejected] gets them.
+// Reasons for which a connection or a datagram is refused, as [Observer.Rejected] gets them.
 const (
 	RejectMaxConnections = "max_connections" // the cap was reached
 	RejectRate           = "rate"            // more than max_conn_rate in a second
 	RejectAccess         = "access"          // an access rule denies the address
 	RejectProxy          = "proxy"           // no or a wrong PROXY header
-	RejectHandshake      = "handshake"       // TLS or WebSocket failed, or took too long
+	RejectHandshake      = "handshake"       // TLS, DTLS or WebSocket failed, or took too long
+
+	// Of single datagrams; those above are of newcomers' there.
+
+	RejectPacketRate = "packet_rate" // more than max_packet_rate, or than can be taken
+	RejectTooLarge   = "too_large"   // longer than max_packet
+	RejectUnproven   = "unproven"    // an answer that was not sent, see [ErrUnproven]
 )
 
 // Observer counts. Its methods are called from many goroutines.

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Errors of [Peer.Send].
@@ -18,19 +17,25 @@ var (
 	ErrGone = errors.New("listen: peer is gone")
 )
 
-// Peer is one remote party of a listener for datagrams: an address (udp), or an
-// association (dtls).
-type Peer struct {
-	front  *Packets
-	addr   netip.AddrPort // udp
-	secure *secure        // dtls
-	seen   atomic.Int64   // when it was heard last, in nanoseconds since the listener began
+// maxCredit bounds what an unproven address can save up.
+const maxCredit = 1 << 20
 
-	mu     sync.Mutex
-	value  any
+// Peer is one remote party of a listener for datagrams: an address (udp), or an
+// association (dtls). There are many, so it has no more than it needs: 96 bytes.
+type Peer struct {
+	front *Packets
+	assoc *association // dtls
+	value any
+	addr  netip.AddrPort // udp: where it is; dtls: where it began
+	turn  sync.Mutex     // held while the handler has the peer
+	seen  atomic.Uint32  // ticks at which it was heard last
+	slot  uint32         // place among the unproven of the table, from 1; the table's
+
+	mu     sync.Mutex // of value and of what follows
+	credit int32      // bytes that an unproven one may be sent
+	via    uint8      // the socket that it came by; never changes
 	proven bool
 	gone   bool
-	credit int // bytes that an unproven one may be sent
 }
 
 // Identity is who a dtls peer has proven to be.
@@ -41,23 +46,30 @@ type Identity struct {
 
 // Identity of the peer; zero for udp.
 func (p *Peer) Identity() Identity {
-	if p.secure == nil {
+	if p.assoc == nil {
 		return Identity{}
 	}
-	return p.secure.identity
+	return p.assoc.identity
 }
 
-// Addr is where the peer is at this moment.
+// Addr is where the peer is at this moment. A dtls peer with a connection ID can
+// move.
 func (p *Peer) Addr() net.Addr {
-	if p.secure != nil {
-		return p.secure.conn.RemoteAddr()
+	if p.assoc != nil {
+		return p.assoc.addr()
 	}
 	return net.UDPAddrFromAddrPort(p.addr)
 }
 
-func (p *Peer) String() string { return p.Addr().String() }
+// String is ip:port of Addr.
+func (p *Peer) String() string {
+	if p.assoc != nil {
+		return p.assoc.addr().String()
+	}
+	return p.addr.String()
+}
 
-// Listener is the listener's type and name.
+// Listener is the listener's type and name: "udp:default".
 func (p *Peer) Listener() string { return p.front.id }
 
 // Value is what the edge has hung on the peer.
@@ -81,63 +93,76 @@ func (p *Peer) Prove() {
 	first := !p.proven && !p.gone
 	p.proven = true
 	p.mu.Unlock()
-	if first && p.secure == nil {
+	if first && p.assoc == nil {
 		p.front.table.proved(p)
 	}
 }
 
-// Send sends one datagram. It does not wait for anybody; b can be used again.
+// Send sends one datagram. It waits for no peer; b can be used again.
 func (p *Peer) Send(b []byte) error {
-	p.mu.Lock()
-	switch {
-	case p.gone:
-		p.mu.Unlock()
-		return ErrGone
-	case !p.proven && len(b) > p.credit:
-		p.mu.Unlock()
-		p.front.refused(p.addr, "unproven")
-		return ErrUnproven
-	case !p.proven:
-		p.credit -= len(b)
+	if err := p.charge(len(b)); err != nil {
+		if errors.Is(err, ErrUnproven) {
+			p.front.refused(p.addr, RejectUnproven, nil)
+		}
+		return err
 	}
-	p.mu.Unlock()
-	if p.secure != nil {
-		return p.secure.send(b)
+	if p.assoc != nil {
+		return p.assoc.send(b)
 	}
-	_, err := p.front.socket.WriteToUDPAddrPort(b, p.addr)
+	_, err := p.front.sockets[p.via].WriteToUDPAddrPort(b, p.addr)
 	return err
 }
 
-// Close forgets the peer; dtls says goodbye.
+// charge is why n bytes must not be sent, or nil.
+func (p *Peer) charge(n int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.gone:
+		return ErrGone
+	case p.proven:
+		return nil
+	case n > int(p.credit):
+		return ErrUnproven
+	}
+	p.credit -= int32(n)
+	return nil
+}
+
+// Close forgets the peer now; dtls says goodbye. What comes from its address
+// later is from a new peer.
 func (p *Peer) Close() {
-	if !p.forget() {
-		return
+	if p.forget() {
+		p.leave()
 	}
-	if p.secure != nil {
-		p.secure.close()
-		return
-	}
-	p.front.table.remove(p)
-	p.front.obs.Closed()
 }
 
 // forget reports whether it was the first to do so.
 func (p *Peer) forget() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone {
-		return false
-	}
+	first := !p.gone
 	p.gone = true
-	return true
+	return first
 }
 
-// heard counts a datagram of the peer.
-func (p *Peer) heard(n int, now time.Duration) {
-	p.seen.Store(int64(now))
-	p.mu.Lock()
-	if !p.proven {
-		p.credit += n
+// leave takes a peer that is forgotten out of its front.
+func (p *Peer) leave() {
+	if p.assoc != nil {
+		p.assoc.end() // and its goroutine does the rest
+		return
 	}
-	p.mu.Unlock()
+	p.front.table.remove(p)
+	p.front.obs.Closed()
+}
+
+// heard counts a datagram of n bytes. It reports false if the peer is gone.
+func (p *Peer) heard(n int, now ticks) bool {
+	p.seen.Store(uint32(now))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.proven {
+		p.credit = min(p.credit+int32(n), maxCredit)
+	}
+	return !p.gone
 }

@@ -11,15 +11,23 @@ import (
 const (
 	maxUnproven  = 4096
 	unprovenTime = time.Minute
-	sweepPeers   = 10 * time.Second
 )
 
 // peers are the addresses that a udp listener remembers.
 type peers struct {
-	mu       sync.RWMutex
-	of       map[netip.AddrPort]*Peer
-	unproven []*Peer // oldest first, with some that are proven or gone by now
-	waiting  int     // unproven ones
+	mu     sync.RWMutex
+	closed bool
+	of     map[netip.AddrPort]*Peer
+
+	// The unproven ones in their order of coming, from head to tail, with a hole
+	// where one was proven or left.
+	ring       []*Peer
+	head, tail uint64
+	unproven   int
+}
+
+func newPeers() peers {
+	return peers{of: map[netip.AddrPort]*Peer{}, ring: make([]*Peer, maxUnproven)}
 }
 
 func (t *peers) get(a netip.AddrPort) *Peer {
@@ -28,63 +36,61 @@ func (t *peers) get(a netip.AddrPort) *Peer {
 	return t.of[a]
 }
 
-// add remembers a new peer unless limit proven ones are there; out is the
-// unproven one that had to go for it.
-func (t *peers) add(p *Peer, limit int) (out *Peer, ok bool) {
+// add remembers a new peer unless limit proven ones are there. got is who has the
+// address then, nil if the table is closed; out is the unproven one that had to go.
+func (t *peers) add(p *Peer, limit int) (got, out *Peer, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.of)-t.waiting >= limit {
-		return nil, false
+	if old := t.of[p.addr]; old != nil || t.closed {
+		return old, nil, true
 	}
-	if t.waiting >= maxUnproven || len(t.of) >= limit {
-		out = t.oldest()
+	if len(t.of)-t.unproven >= limit {
+		return nil, nil, false
+	}
+	size := uint64(len(t.ring))
+	for t.head != t.tail && t.ring[t.head%size] == nil {
+		t.head++
+	}
+	if t.tail-t.head == size || len(t.of) >= limit {
+		out = t.ring[t.head%size]
+		t.take(out)
+		t.head++
 	}
 	t.of[p.addr] = p
-	t.unproven = append(t.unproven, p)
-	t.waiting++
-	return out, true
+	t.ring[t.tail%size] = p
+	p.slot = uint32(t.tail%size) + 1
+	t.tail++
+	t.unproven++
+	return p, out, true
 }
 
-// oldest takes the oldest unproven peer out. t.mu is held.
-func (t *peers) oldest() *Peer {
-	for len(t.unproven) > 0 {
-		p := t.unproven[0]
-		t.unproven[0] = nil
-		t.unproven = t.unproven[1:]
-		if t.of[p.addr] == p && !p.isProven() {
-			delete(t.of, p.addr)
-			t.waiting--
-			return p
-		}
+// take takes a peer out. t.mu is held.
+func (t *peers) take(p *Peer) {
+	if t.of[p.addr] == p {
+		delete(t.of, p.addr)
+		t.unring(p)
 	}
-	return nil
 }
 
-func (p *Peer) isProven() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.proven
+func (t *peers) unring(p *Peer) {
+	if p.slot != 0 {
+		t.ring[p.slot-1] = nil
+		p.slot = 0
+		t.unproven--
+	}
 }
 
-// proved is told once for a peer that is there.
+// proved is told when a peer is proven; it may be gone already.
 func (t *peers) proved(p *Peer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.of[p.addr] == p {
-		t.waiting--
-	}
+	t.unring(p)
 }
 
 func (t *peers) remove(p *Peer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.of[p.addr] != p {
-		return
-	}
-	delete(t.of, p.addr)
-	if !p.isProven() {
-		t.waiting--
-	}
+	t.take(p)
 }
 
 func (t *peers) len() int {
@@ -93,52 +99,37 @@ func (t *peers) len() int {
 	return len(t.of)
 }
 
-// silent are the peers that have not been heard for long: it is their time to go.
-func (t *peers) silent(now, idle time.Duration) (out []*Peer) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
+// sweepStep is for how many peers the table is held at a time.
+const sweepStep = 4096
+
+// silent are the peers that were not heard for their time.
+func (t *peers) silent(now, unproven, proven ticks) (out []*Peer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	seen := 0
 	for _, p := range t.of {
-		limit := idle
-		if !p.isProven() {
-			limit = min(idle, unprovenTime)
+		limit := proven
+		if p.slot != 0 {
+			limit = unproven
 		}
-		if now-time.Duration(p.seen.Load()) >= limit {
+		if now-ticks(p.seen.Load()) >= limit {
 			out = append(out, p)
+		}
+		if seen++; seen%sweepStep == 0 { // a map may change while it is walked
+			t.mu.Unlock()
+			t.mu.Lock()
 		}
 	}
 	return out
 }
 
-// buckets limit the datagrams of each IP address in fixed memory: addresses
-// share a bucket by chance, never a flood its place with all others.
-type buckets struct {
-	of [4096]struct {
-		tokens float64
-		last   time.Duration
+// close takes nobody in any more; out are those that are there.
+func (t *peers) close() (out []*Peer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for _, p := range t.of {
+		out = append(out, p)
 	}
-}
-
-// allow takes a token of an address. One goroutine calls it.
-func (b *buckets) allow(a netip.Addr, now time.Duration, perSecond int) bool {
-	h := uint32(2166136261)
-	bytes := a.As16()
-	n := 16
-	if !a.Is4() && !a.Is4In6() {
-		n = 8 // a network of IPv6 is one source
-	}
-	for _, c := range bytes[:n] {
-		h = (h ^ uint32(c)) * 16777619
-	}
-	k := &b.of[h%uint32(len(b.of))]
-	burst := float64(perSecond)
-	k.tokens = min(burst, k.tokens+(now-k.last).Seconds()*burst)
-	if k.last == 0 {
-		k.tokens = burst
-	}
-	k.last = max(now, 1)
-	if k.tokens < 1 {
-		return false
-	}
-	k.tokens--
-	return true
+	return out
 }

@@ -12,17 +12,18 @@ import (
 // newTLS reads the files. Every call makes a configuration of its own, with its
 // own session ticket keys: a ticket from before an update, and so from before
 // another client authority, opens nothing.
-func newTLS(c TLSConfig, webSocket bool) (*tls.Config, error) {
+func newTLS(c TLSConfig, typ string) (*tls.Config, error) {
+	block := blockTLS(typ)
 	cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("ssl_options.certfile: %w", err)
+		return nil, fmt.Errorf("%s.certfile: %w", block, err)
 	}
 	version, err := parseVersion(c.MinVersion)
 	if err != nil {
-		return nil, fmt.Errorf("ssl_options.min_version: %w", err)
+		return nil, fmt.Errorf("%s.min_version: %w", block, err)
 	}
 	out := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: version}
-	if webSocket {
+	if typ == WSS {
 		out.NextProtos = []string{"http/1.1"} // the upgrade exists there only
 	}
 	if c.Verify != VerifyPeer {
@@ -30,11 +31,11 @@ func newTLS(c TLSConfig, webSocket bool) (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(c.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("ssl_options.cacertfile: %w", err)
+		return nil, fmt.Errorf("%s.cacertfile: %w", block, err)
 	}
 	out.ClientCAs = x509.NewCertPool()
 	if !out.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ssl_options.cacertfile: %w", errors.New("no certificate in "+c.CAFile))
+		return nil, fmt.Errorf("%s.cacertfile: %w", block, errors.New("no certificate in "+c.CAFile))
 	}
 	out.ClientAuth = tls.VerifyClientCertIfGiven
 	if c.FailIfNoPeerCert {

@@ -1,10 +1,12 @@
 package listen
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +17,7 @@ const (
 	maxTimeout   = time.Hour
 	minFrameSize = 1 << 10
 	maxNumber    = 1 << 30
+	maxSockets   = 64
 )
 
 // Validate names every key that is wrong. It reads no file. While Type is empty,
@@ -30,15 +33,6 @@ func (c Config) Validate() error {
 	if !slices.Contains([]string{"", TCP, TLS, WS, WSS, UDP, DTLS}, c.Type) {
 		check("type", fmt.Errorf("%q is not tcp, tls, ws, wss, udp or dtls", c.Type))
 	}
-	if c.packets() && c.ProxyProtocol {
-		check("proxy_protocol", errors.New("is not for datagrams"))
-	}
-	check("udp_options.sndbuf", within(c.UDP.SendBuffer, 0))
-	check("udp_options.recbuf", within(c.UDP.RecvBuffer, 0))
-	check("udp_options.max_packet_rate", within(c.UDP.PacketRate, 1))
-	if c.UDP.PeerIdle < time.Second {
-		check("udp_options.peer_idle_timeout", errors.New("must be at least 1s"))
-	}
 	check("bind", checkBind(c.Bind))
 	check("max_connections", within(c.MaxConnections, 1))
 	check("max_conn_rate", within(c.MaxConnRate, 1))
@@ -50,47 +44,106 @@ func (c Config) Validate() error {
 	check("tcp_options.recbuf", within(c.TCP.RecvBuffer, 0))
 	_, err = parseKeepAlive(c.TCP.KeepAlive)
 	check("tcp_options.keepalive", err)
-	errs = append(errs, c.TLS.validate(c.secure())...)
-	errs = append(errs, c.TLS.validateDTLS(c.Type)...)
+	check("max_packet_rate", within(c.MaxPacketRate, 0))
+	if c.PeerIdle < time.Second {
+		check("peer_idle_timeout", errors.New("must be at least 1s"))
+	}
+	errs = append(errs, c.UDP.validate()...)
+	errs = append(errs, c.TLS.validate(c.Type)...)
 	errs = append(errs, c.WebSocket.validate()...)
+	errs = append(errs, c.misplaced()...)
 	return errors.Join(errs...)
 }
 
-func (t TLSConfig) validate(used bool) (errs []error) {
+// validate calls the block as the type does.
+func (t TLSConfig) validate(typ string) (errs []error) {
+	wrong := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s.%s: %w", blockTLS(typ), key, fmt.Errorf(format, args...)))
+	}
 	if t.Verify != VerifyNone && t.Verify != VerifyPeer {
-		errs = append(errs, fmt.Errorf("ssl_options.verify: %q is not verify_none or verify_peer", t.Verify))
+		wrong("verify", "%q is not verify_none or verify_peer", t.Verify)
 	}
 	if t.Verify == VerifyPeer && t.CAFile == "" {
-		errs = append(errs, errors.New("ssl_options.cacertfile: verify_peer needs the authorities of the clients' certificates"))
+		wrong("cacertfile", "verify_peer needs the authorities of the clients' certificates")
 	}
 	if t.FailIfNoPeerCert && t.Verify == VerifyNone {
-		errs = append(errs, errors.New("ssl_options.fail_if_no_peer_cert: has no effect without verify: verify_peer"))
+		wrong("fail_if_no_peer_cert", "has no effect without verify: verify_peer")
 	}
-	if _, err := parseVersion(t.MinVersion); err != nil {
-		errs = append(errs, fmt.Errorf("ssl_options.min_version: %w", err))
+	version, err := parseVersion(t.MinVersion)
+	if err != nil {
+		wrong("min_version", "%w", err)
 	}
-	if used && t.CertFile == "" {
-		errs = append(errs, errors.New("ssl_options.certfile: must be given"))
-	}
-	if used && t.KeyFile == "" {
-		errs = append(errs, errors.New("ssl_options.keyfile: must be given"))
+	switch typ {
+	case TLS, WSS:
+		if t.CertFile == "" {
+			wrong("certfile", "must be given")
+		}
+		if t.KeyFile == "" {
+			wrong("keyfile", "must be given")
+		}
+	case DTLS:
+		if version == tls.VersionTLS13 {
+			wrong("min_version", "dtls has 1.2 only")
+		}
+		if t.CertFile == "" && t.PSKFile == "" {
+			wrong("certfile", "certfile with keyfile, or psk_file, or both must be given")
+		}
+		if (t.CertFile == "") != (t.KeyFile == "") {
+			wrong("keyfile", "certfile and keyfile go together")
+		}
+		if t.CertFile == "" && t.Verify == VerifyPeer {
+			wrong("verify", "verify_peer needs a certfile: pre-shared keys are no certificates")
+		}
 	}
 	return errs
 }
 
-func (t TLSConfig) validateDTLS(typ string) (errs []error) {
-	if t.PSKFile != "" && typ != DTLS && typ != "" {
-		errs = append(errs, errors.New("ssl_options.psk_file: is for dtls only"))
+// blockTLS is the name of the block of TLSConfig.
+func blockTLS(typ string) string {
+	if typ == DTLS {
+		return "dtls_options"
 	}
-	if typ != DTLS {
-		return errs
+	return "ssl_options"
+}
+
+func (u UDPConfig) validate() (errs []error) {
+	check := func(key string, n, low, high int) {
+		if n < low || n > high {
+			errs = append(errs, fmt.Errorf("udp_options.%s: must be from %d to %d", key, low, high))
+		}
 	}
-	if t.CertFile == "" && t.PSKFile == "" {
-		errs = append(errs, errors.New("dtls_options: certfile with keyfile, or psk_file must be given"))
+	check("sndbuf", u.SendBuffer, 0, maxNumber)
+	check("recbuf", u.RecvBuffer, 0, maxNumber)
+	check("max_packet", u.MaxPacket, 1, maxDatagram)
+	check("sockets", u.Sockets, 1, maxSockets)
+	return errs
+}
+
+// misplaced names what was given and means nothing for the type. What is as the
+// defaults have it was not given.
+func (c Config) misplaced() (errs []error) {
+	if c.Type == "" {
+		return nil
 	}
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		errs = append(errs, errors.New("dtls_options.keyfile: certfile and keyfile go together"))
+	if len(c.WebSocket.Subprotocols) == 0 && len(c.WebSocket.Origins) == 0 { // an empty list is none
+		c.WebSocket.Subprotocols, c.WebSocket.Origins = nil, nil
 	}
+	unset, zero := Default(c.Type).normal(), Config{Type: c.Type}.normal()
+	check := func(key string, fits bool, v, def, zero any) {
+		if !fits && !reflect.DeepEqual(v, def) && !reflect.DeepEqual(v, zero) {
+			errs = append(errs, fmt.Errorf("%s: is not for %s", key, c.Type))
+		}
+	}
+	stream, dtls := !c.packets(), c.Type == DTLS
+	check("proxy_protocol", stream, c.ProxyProtocol, false, false)
+	check("proxy_protocol_timeout", stream, c.ProxyProtocolTimeout, unset.ProxyProtocolTimeout, zero.ProxyProtocolTimeout)
+	check("tcp_options", stream, c.TCP, unset.TCP, zero.TCP)
+	check("websocket", stream, c.WebSocket, unset.WebSocket, zero.WebSocket)
+	check("ssl_options", c.Type != UDP, c.TLS, unset.TLS, zero.TLS)
+	check("ssl_options.psk_file", dtls || c.Type == UDP, c.TLS.PSKFile, "", "")
+	check("udp_options", !stream, c.UDP, unset.UDP, zero.UDP)
+	check("max_packet_rate", !stream, c.MaxPacketRate, unset.MaxPacketRate, zero.MaxPacketRate)
+	check("peer_idle_timeout", !stream, c.PeerIdle, unset.PeerIdle, zero.PeerIdle)
 	return errs
 }
 

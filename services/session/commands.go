@@ -41,7 +41,7 @@ func (c *command) key() api.ClientKey {
 // wheel up.
 func (c *command) ring() {
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), ioTimeout)
+		ctx, cancel := context.WithTimeout(c.p.calls, ioTimeout)
 		defer cancel()
 		if err := c.p.expiredCommand(ctx, c); err != nil {
 			c.p.trouble.report("look at a command", err)

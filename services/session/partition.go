@@ -32,6 +32,7 @@ var errLeaseOver = errors.New("session: the lease is over")
 type partition struct {
 	*Service
 	n     int
+	calls context.Context // of what outlives a call; bounded where it is used
 	lease ownership.Lease
 	pos   uint64 // up to here an owner before us has stored all copies
 
@@ -48,7 +49,7 @@ type partition struct {
 // lead works for one partition until ctx ends: when the process ends, the lease
 // is lost, or another process is to have the partition.
 func (s *Service) lead(ctx context.Context, n int, lease ownership.Lease) error {
-	p := &partition{Service: s, n: n, lease: lease, joined: make(chan struct{}), clients: map[string]*client{}}
+	p := &partition{Service: s, calls: context.WithoutCancel(ctx), n: n, lease: lease, joined: make(chan struct{}), clients: map[string]*client{}}
 	defer p.leave()
 	var err error
 	if p.pos, err = p.position(ctx); err != nil {

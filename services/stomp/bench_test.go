@@ -38,6 +38,9 @@ func (s *swift) Wake() <-chan struct{}                                         {
 func (s *swift) Kicked() <-chan error                                          { return nil }
 func (s *swift) Inflight() (n, window int)                                     { return 0, 256 }
 func (s *swift) Info() api.ClientInfo                                          { return api.ClientInfo{} }
+func (s *swift) Session() gateway.Session                                      { return gateway.Session{} }
+func (s *swift) Sleep(context.Context, gateway.Sleep) error                    { return nil }
+func (s *swift) Leave([]byte)                                                  {}
 func (s *swift) Close(error)                                                   {}
 func (s *swift) Take(buf []gateway.Event) []gateway.Event {
 	s.mu.Lock()

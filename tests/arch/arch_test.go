@@ -110,6 +110,10 @@ func TestLibrariesHaveOneDoor(t *testing.T) {
 	}{
 		{"github.com/prometheus/client_golang", []string{"pkg/metrics"}, "metrics are declared in one place"},
 		{"github.com/coder/websocket", []string{"pkg/listen", "pkg/sim"}, "edges see a byte stream"},
+		{"github.com/pion/dtls", []string{"pkg/listen"}, "edges see datagrams"},
+		{"github.com/pion/logging", []string{"pkg/listen"}, "it is there to keep pion/dtls silent"},
+		{"golang.org/x/net", []string{"pkg/listen"}, "sockets are one package's business"},
+		{"golang.org/x/sys", []string{"pkg/listen"}, "sockets are one package's business"},
 		{"github.com/nats-io/nats-server/v2/conf", []string{"pkg/config"}, "one parser, one strictness"},
 		{"github.com/nats-io/nats-server/v2/server", []string{"pkg/natsx", "tests", "cmd"}, "one way to embed a server"},
 		{"github.com/urfave/cli", []string{"cmd"}, "only commands have flags"},

@@ -2,6 +2,7 @@ package mqttsn
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -24,52 +25,56 @@ func (p *Packet) Append(dst []byte) ([]byte, error) {
 // size is the length of the body, of a packet that Decode would take.
 func (p *Packet) size() (int, error) {
 	least, exact := size(p.Type)
-	n := least
-	switch p.Type {
-	case GwInfo:
-		n += len(p.Data)
-	case Connect, Register:
-		n += len(p.Name) - 1
-	case WillTopic, WillTopicUpd:
-		if !p.Empty {
-			n += 1 + len(p.Name)
-		}
-	case WillMsg, WillMsgUpd, Publish:
-		n += len(p.Data)
-	case Subscribe, Unsubscribe:
-		n = 5
-		if p.Flags.TopicIDType == Normal {
-			n = 3 + len(p.Name)
-		}
-	case Pingreq:
-		n += len(p.Name)
-	case Disconnect:
-		if p.HasDuration {
-			n += 2
-		}
-	default:
-		if !exact {
-			return 0, fmt.Errorf("%w: type 0x%02x", ErrNotEncodable, uint8(p.Type))
-		}
+	if least < 0 {
+		return 0, fmt.Errorf("%w: type 0x%02x", ErrNotEncodable, uint8(p.Type))
 	}
-	return n, p.check(n, least)
+	n := least
+	if !exact {
+		n += p.tail()
+	}
+	if n+4 > MaxLength {
+		return 0, fmt.Errorf("%w: %d bytes are too long", ErrNotEncodable, n)
+	}
+	return n, p.check()
 }
 
-func (p *Packet) check(n, least int) error {
+// tail is the length of what follows the fields that are always there.
+func (p *Packet) tail() int {
+	switch p.Type {
+	case WillTopic, WillTopicUpd:
+		if p.Empty {
+			return 0
+		}
+		return 1 + len(p.Name)
+	case Subscribe, Unsubscribe:
+		if p.Flags.TopicIDType != Normal {
+			return 2
+		}
+	case Disconnect:
+		if p.HasDuration {
+			return 2
+		}
+		return 0
+	case GwInfo, WillMsg, WillMsgUpd, Publish:
+		return len(p.Data)
+	default:
+	}
+	return len(p.Name)
+}
+
+// check refuses what Decode would. An empty client id is a device's to send.
+func (p *Packet) check() error {
 	topical := p.Type == Publish || p.Type == Subscribe || p.Type == Unsubscribe
 	switch {
-	case n < least:
-		return fmt.Errorf("%w: %s without a name", ErrNotEncodable, p.Type)
-	case n+4 > MaxLength:
-		return fmt.Errorf("%w: %d bytes are too long", ErrNotEncodable, n)
 	case p.Flags.QoS < -1 || p.Flags.QoS > 2:
 		return fmt.Errorf("%w: QoS %d", ErrNotEncodable, p.Flags.QoS)
-	case (p.Type == WillTopic || p.Type == WillTopicUpd) && p.Flags.QoS < 0:
-		return fmt.Errorf("%w: %s with QoS -1", ErrNotEncodable, p.Type)
-	case p.Flags.TopicIDType > reserved, topical && p.Flags.TopicIDType == reserved:
-		return fmt.Errorf("%w: reserved topic id type", ErrNotEncodable)
+	case p.Flags.TopicIDType > reserved:
+		return fmt.Errorf("%w: topic id type %d", ErrNotEncodable, p.Flags.TopicIDType)
 	case topical && p.Flags.TopicIDType == Short && len(p.Name) != 2:
 		return fmt.Errorf("%w: short topic name of %d bytes", ErrNotEncodable, len(p.Name))
+	}
+	if err := p.content(); err != nil && !errors.Is(err, ErrEmptyClientID) {
+		return fmt.Errorf("%w: %w", ErrNotEncodable, err)
 	}
 	return nil
 }

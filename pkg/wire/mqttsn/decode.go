@@ -6,7 +6,8 @@ import (
 )
 
 // Decode reads the message that b is, all of it. The packet points into b.
-// Reserved types and a wrapped message (see [Unwrap]) are ErrSyntax.
+// Reserved types and a wrapped message (see [Unwrap]) are ErrSyntax. With
+// [ErrContent] there is a packet all the same: the layout is sound, a value is not.
 func Decode(b []byte) (Packet, error) {
 	head, n, err := length(b)
 	if err != nil {
@@ -16,16 +17,18 @@ func Decode(b []byte) (Packet, error) {
 		return Packet{}, fmt.Errorf("%w: length %d, datagram %d", ErrSyntax, n, len(b))
 	}
 	p := Packet{Type: Type(b[head])}
-	body := b[head+1:]
-	if err := p.body(body); err != nil {
+	if err := p.body(b[head+1:]); err != nil {
 		return Packet{}, err
 	}
-	return p, nil
+	return p, p.content()
 }
 
 // length reads the length field, MQTT-SN 1.2 §5.2.1: its own size and the
 // length of the message, which has a type at least and is all there.
 func length(b []byte) (head, n int, err error) {
+	if len(b) > 0 && b[0] == 0 {
+		return 0, 0, fmt.Errorf("%w: length 0", ErrSyntax)
+	}
 	if len(b) < 2 {
 		return 0, 0, ErrIncomplete
 	}
@@ -60,21 +63,21 @@ func (p *Packet) body(b []byte) error {
 	case SearchGw:
 		p.Radius = b[0]
 	case GwInfo:
-		p.GwID, p.Data = b[0], b[1:]
+		p.GwID, p.Data = b[0], rest(b[1:])
 	case Connect:
-		p.Flags, p.ProtocolID, p.Duration, p.Name = flags(b[0]), b[1], u16(b[2:]), b[4:]
+		p.Flags, p.ProtocolID, p.Duration, p.Name = flags(b[0]), b[1], u16(b[2:]), rest(b[4:])
 	case Connack, WillTopicResp, WillMsgResp:
 		p.ReturnCode = ReturnCode(b[0])
 	case WillTopic, WillTopicUpd:
-		return p.will(b)
+		p.will(b)
 	case WillMsg, WillMsgUpd:
-		p.Data = b
+		p.Data = rest(b)
 	case Register:
-		p.TopicID, p.MsgID, p.Name = u16(b), u16(b[2:]), b[4:]
+		p.TopicID, p.MsgID, p.Name = u16(b), u16(b[2:]), rest(b[4:])
 	case Regack, Puback:
 		p.TopicID, p.MsgID, p.ReturnCode = u16(b), u16(b[2:]), ReturnCode(b[4])
 	case Publish:
-		return p.publish(b)
+		p.publish(b)
 	case Pubcomp, Pubrec, Pubrel, Unsuback:
 		p.MsgID = u16(b)
 	case Subscribe, Unsubscribe:
@@ -82,7 +85,7 @@ func (p *Packet) body(b []byte) error {
 	case Suback:
 		p.Flags, p.TopicID, p.MsgID, p.ReturnCode = flags(b[0]), u16(b[1:]), u16(b[3:]), ReturnCode(b[5])
 	case Pingreq:
-		p.Name = b
+		p.Name = rest(b)
 	case Disconnect:
 		return p.disconnect(b)
 	case WillTopicReq, WillMsgReq, Pingresp, Encapsulated:
@@ -111,8 +114,10 @@ func size(t Type) (least int, exact bool) {
 	case GwInfo:
 		return 1, false
 	case Subscribe, Unsubscribe:
+		return 3, false
+	case Connect, Register:
 		return 4, false
-	case Connect, Register, Publish: // a client id and a topic name are not empty
+	case Publish:
 		return 5, false
 	case Encapsulated: // is taken apart by Unwrap
 	}
@@ -123,46 +128,51 @@ func (p *Packet) badLength(b []byte) error {
 	return fmt.Errorf("%w: %s body length %d", ErrSyntax, p.Type, len(b))
 }
 
-func (p *Packet) will(b []byte) error {
+func (p *Packet) will(b []byte) {
 	if len(b) == 0 {
 		p.Empty = true
-		return nil
+		return
 	}
-	p.Flags, p.Name = flags(b[0]), b[1:]
-	if p.Flags.QoS < 0 {
-		return fmt.Errorf("%w: %s with QoS -1", ErrSyntax, p.Type)
-	}
-	return nil
+	p.Flags, p.Name = flags(b[0]), rest(b[1:])
 }
 
-func (p *Packet) publish(b []byte) error {
-	p.Flags, p.MsgID, p.Data = flags(b[0]), u16(b[3:]), b[5:]
-	return p.topic(b[1:3])
+func (p *Packet) publish(b []byte) {
+	p.Flags, p.MsgID, p.Data = flags(b[0]), u16(b[3:]), rest(b[5:])
+	p.topic(b[1:3])
 }
 
+// subscribe reads a topic by its kind. What a reserved kind would hold nobody
+// knows, but the message id before it is known.
 func (p *Packet) subscribe(b []byte) error {
 	p.Flags, p.MsgID = flags(b[0]), u16(b[1:])
-	if p.Flags.TopicIDType == Normal {
-		p.Name = b[3:]
-		return nil
+	switch p.Flags.TopicIDType {
+	case Normal:
+		p.Name = rest(b[3:])
+	case Predefined, Short:
+		if len(b) != 5 {
+			return fmt.Errorf("%w: topic of %d bytes", ErrSyntax, len(b)-3)
+		}
+		p.topic(b[3:])
+	case reserved:
 	}
-	if len(b) != 5 {
-		return fmt.Errorf("%w: topic of %d bytes", ErrSyntax, len(b)-3)
-	}
-	return p.topic(b[3:])
+	return nil
 }
 
 // topic reads two bytes: an id, or the short name itself.
-func (p *Packet) topic(b []byte) error {
-	switch p.Flags.TopicIDType {
-	case Short:
+func (p *Packet) topic(b []byte) {
+	if p.Flags.TopicIDType == Short {
 		p.Name = b[:2:2] // an append must not reach into the datagram
-	case reserved:
-		return fmt.Errorf("%w: reserved topic id type", ErrSyntax)
-	case Normal, Predefined:
-		p.TopicID = u16(b)
+		return
 	}
-	return nil
+	p.TopicID = u16(b)
+}
+
+// rest is the end of a body; nothing is nil, so that equal packets are equal.
+func rest(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
 }
 
 func (p *Packet) disconnect(b []byte) error {

@@ -1,6 +1,9 @@
 package mqttsn
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Type is the message type of a packet, MQTT-SN 1.2 §5.2.2.
 type Type uint8
@@ -66,6 +69,21 @@ const (
 	NotSupported   ReturnCode = 3
 )
 
+// String is the code in words; those of other gateways are numbers.
+func (c ReturnCode) String() string {
+	switch c {
+	case Accepted:
+		return "accepted"
+	case Congestion:
+		return "congestion"
+	case InvalidTopicID:
+		return "invalid topic id"
+	case NotSupported:
+		return "not supported"
+	}
+	return fmt.Sprintf("reserved code %d", uint8(c))
+}
+
 // TopicIDType says what the topic field of a packet holds, MQTT-SN 1.2 §5.3.4.
 type TopicIDType uint8
 
@@ -76,6 +94,20 @@ const (
 	Short      TopicIDType = 2
 	reserved   TopicIDType = 3
 )
+
+// String is the kind in the specification's words.
+func (t TopicIDType) String() string {
+	switch t {
+	case Normal:
+		return "normal"
+	case Predefined:
+		return "predefined"
+	case Short:
+		return "short"
+	case reserved:
+	}
+	return fmt.Sprintf("reserved type %d", uint8(t))
+}
 
 // Flags are the bits of the flags field, MQTT-SN 1.2 §5.3.4.
 type Flags struct {
@@ -107,6 +139,12 @@ type Packet struct {
 var (
 	ErrSyntax     = errors.New("mqttsn: malformed packet")
 	ErrIncomplete = errors.New("mqttsn: datagram is shorter than its length field says")
+	// ErrContent is ErrSyntax of a message whose layout is sound: it comes with the
+	// packet, so that it can be answered by a return code.
+	ErrContent = fmt.Errorf("%w: value not allowed", ErrSyntax)
+	// ErrEmptyClientID is ErrContent of a CONNECT that leaves its name to the
+	// gateway. A gateway may allow that: nothing else is wrong with the packet.
+	ErrEmptyClientID = fmt.Errorf("%w: empty client id", ErrContent)
 	// ErrNotEncodable: a packet that no datagram can carry.
 	ErrNotEncodable = errors.New("mqttsn: packet cannot be encoded")
 )

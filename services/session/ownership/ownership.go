@@ -121,7 +121,7 @@ func Run(ctx context.Context, c Config) error {
 		case <-s.look:
 		}
 	}
-	s.leave()
+	s.leave(life)
 	stop()
 	busy.Wait()
 	return nil
@@ -247,12 +247,12 @@ func (s *share) take(ctx context.Context, n int) {
 		s.Log.Warn("ownership: the work for a partition failed", "partition", n, "error", err)
 		wait(ctx, hurry)
 	}
-	s.release(n, o)
+	s.release(ctx, n, o)
 }
 
 // release gives a lease back, and only then forgets it.
-func (s *share) release(n int, o *owned) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.TTL)
+func (s *share) release(ctx context.Context, n int, o *owned) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.TTL)
 	defer cancel()
 	s.atOnce <- struct{}{}
 	if err := o.lease.Release(ctx); err != nil {
@@ -310,7 +310,7 @@ func (s *share) leases() (all []*owned) {
 }
 
 // leave ends all work and takes part no more.
-func (s *share) leave() {
+func (s *share) leave(ctx context.Context) {
 	s.mu.Lock()
 	for _, o := range s.owned {
 		o.end(errOver)
@@ -319,7 +319,7 @@ func (s *share) leave() {
 	s.mu.Unlock()
 	s.working.Wait()
 	if m != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), s.TTL)
+		ctx, cancel := context.WithTimeout(ctx, s.TTL)
 		defer cancel()
 		if err := m.Release(ctx); err != nil {
 			s.Log.Debug("ownership: lease of the member not released", "error", err)

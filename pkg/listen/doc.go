@@ -41,21 +41,21 @@
 //
 // Of datagrams an edge sees a [Peer]: an address, or a DTLS association.
 //
-//	socket ── max_packet_rate, max_packet ──► udp:  table of addresses ─► PacketHandler
-//	                                          dtls: associations, by connection ID or address ─► PacketHandler
+//		socket ── max_packet_rate, max_packet ──► udp:  table of addresses ─► PacketHandler
+//		                                          dtls: associations, by connection ID or address ─► PacketHandler
 //
-//   - Whoever sends from an invented address gets no more bytes than came from it,
-//     costs one of 4096 places (udp) or 512 (dtls, before its cookie is back), and
-//     pushes out only its like. An edge that has let a device in says [Peer.Prove].
-//   - An idle udp peer costs 162 bytes with its place in the table (100,000 of
-//     them), and no timer or goroutine. A dtls peer costs some 56 KB and four
-//     goroutines, nearly all of it the library's; most of it are buffers.
-//   - max_connections counts peers. When it is reached and all are proven,
-//     newcomers are dropped. Nothing is sent to refuse them.
-//   - A dtls device with a connection ID can come from another address; one that
-//     has lost its association can begin a new one from the same port.
-//   - A listener that is bound to all addresses of a host with several answers
-//     from the one that the kernel chooses: bind each there.
+//	  - Whoever sends from an invented address gets no more bytes than came from it,
+//	    costs one of 4096 places (udp) or 512 (dtls, before its cookie is back), and
+//	    pushes out only its like. An edge that has let a device in says [Peer.Prove].
+//	  - An idle udp peer costs 162 bytes with its place in the table (100,000 of
+//	    them), and no timer or goroutine. A dtls peer costs some 56 KB and four
+//	    goroutines, nearly all of it the library's; most of it are buffers.
+//	  - max_connections counts peers. When it is reached and all are proven,
+//	    newcomers are dropped. Nothing is sent to refuse them.
+//	  - A dtls device with a connection ID can come from another address; one that
+//	    has lost its association can begin a new one from the same port.
+//	  - A listener that is bound to all addresses of a host with several answers
+//	    from the one that the kernel chooses: bind each there.
 //
 // [Packets.Close] ends all peers, dtls with close_notify, and tells the handler
 // of none: the edge says its goodbyes before.

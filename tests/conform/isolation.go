@@ -109,6 +109,7 @@ func mountpointOfClient(t *testing.T, s *stage) {
 		for range want { // two filters: no order between them
 			m, err := devices[id].Next(within(t))
 			require.NoError(t, err)
+			require.NoError(t, m.Ack(within(t)))
 			require.Contains(t, want, m.Payload)
 		}
 		quiet(t, devices[id])

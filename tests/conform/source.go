@@ -56,6 +56,11 @@ func (s *source) run(ctx context.Context, addr string) {
 		d, err := s.room.stage.Dial(one, addr, s.room.login("source"))
 		if err == nil {
 			next = s.publish(one, d, next)
+			if !s.room.stage.Can.Connection { // without a word it would stay for ever
+				bye, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+				_ = d.Close(bye) // it may have been sent away before
+				done()
+			}
 			d.Cut()
 		}
 		cancel()

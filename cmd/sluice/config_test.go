@@ -159,7 +159,7 @@ func TestDefaultConfigIsTheDevelopmentPlan(t *testing.T) {
 	path := file(t, text)
 	code, stdout, stderr := sluice(t, "", "check-config", path)
 	require.Zero(t, code, stderr)
-	require.Equal(t, "stomp.default: tcp.default on 127.0.0.1:61613\nstomp.default: ws.default on 127.0.0.1:61614\nGW_DATA keeps iot.>\nok\n", stdout)
+	require.Equal(t, "stomp.default: tcp.default on 127.0.0.1:61613\nstomp.default: ws.default on 127.0.0.1:61614\nmqttsn.default: udp.default on 127.0.0.1:1884\nGW_DATA keeps iot.>\nok\n", stdout)
 
 	got, err := loadPlan(path)
 	require.NoError(t, err)

@@ -36,13 +36,13 @@ type conn struct {
 
 	mu        sync.Mutex
 	state     state
-	clean     bool // CleanSession of CONNECT
-	durable   bool // subscriptions go to the session
-	calling   bool // a call of the door is under way
-	untouched bool // nothing has come since CONNACK
-	lifetime  uint16 // keep-alive, s
-	nap       uint16 // duration of its sleep, s
-	gen       uint32 // of the client: what became of a call for an earlier one is of no interest
+	clean     bool           // CleanSession of CONNECT
+	durable   bool           // subscriptions go to the session
+	calling   bool           // a call of the door is under way
+	untouched bool           // nothing has come since CONNACK
+	lifetime  uint16         // keep-alive, s
+	nap       uint16         // duration of its sleep, s
+	gen       uint32         // of the client: what became of a call for an earlier one is of no interest
 	client    gateway.Client // nil until the door let it in
 	heard     time.Duration  // the last datagram
 	dozing    time.Duration  // it wants to sleep, and what is on its way to it may arrive until then; 0 = not
@@ -87,7 +87,7 @@ func (c *conn) receive(p *mqttsn.Packet, bad bool) bool {
 		c.srv.gwinfo(c.at)
 		return true
 	}
-	if bad {
+	if bad && !(p.Type == mqttsn.WillTopic && c.state == asking) {
 		c.srv.env.Metrics.FrameError("content")
 		c.srv.refuse(c.at, p)
 	} else {

@@ -109,18 +109,20 @@ func (s *server) refuse(to place, p *mqttsn.Packet) {
 	case mqttsn.Connect:
 		answer.Type = mqttsn.Connack
 	case mqttsn.Publish:
-		answer.Type, answer.TopicID = mqttsn.Puback, topicID(p)
-		if p.TopicID == 0 || p.TopicID == 0xFFFF {
-			answer.ReturnCode = invalidIf(p.Flags.TopicIDType)
-		}
 		if p.Flags.QoS < 0 {
 			return
+		}
+		answer.Type, answer.TopicID = mqttsn.Puback, topicID(p)
+		if p.Flags.TopicIDType == mqttsn.Normal || p.Flags.TopicIDType == mqttsn.Predefined {
+			answer.ReturnCode = mqttsn.InvalidTopicID
 		}
 	case mqttsn.Register:
 		answer.Type = mqttsn.Regack
 	case mqttsn.Subscribe:
 		answer.Type = mqttsn.Suback
-		answer.ReturnCode = invalidIf(p.Flags.TopicIDType)
+		if p.Flags.TopicIDType == mqttsn.Predefined {
+			answer.ReturnCode = mqttsn.InvalidTopicID
+		}
 	case mqttsn.Unsubscribe:
 		answer.Type = mqttsn.Unsuback
 	case mqttsn.WillTopicUpd:
@@ -135,12 +137,4 @@ func (s *server) refuse(to place, p *mqttsn.Packet) {
 		return
 	}
 	s.send(to, &answer)
-}
-
-// invalidIf is the code for a bad topic: ids may be unknown, the rest is wrong.
-func invalidIf(t mqttsn.TopicIDType) mqttsn.ReturnCode {
-	if t == mqttsn.Predefined {
-		return mqttsn.InvalidTopicID
-	}
-	return mqttsn.NotSupported
 }

@@ -48,20 +48,18 @@ func (c *conn) askAgain(now time.Duration) {
 func (c *conn) onWill(p *mqttsn.Packet) {
 	l := c.login
 	switch {
-	case p.Type == mqttsn.WillTopic && p.Empty: // which deletes it
+	case p.Type == mqttsn.WillTopic && len(p.Name) == 0: // which deletes it
 		c.join()
 	case p.Type == mqttsn.WillTopic:
-		if _, err := subject.FromTopic(string(p.Name)); err != nil {
-			c.code(mqttsn.Connack, mqttsn.NotSupported)
-			c.end(gateway.ErrProtocol)
+		if _, err := subject.FromTopic(string(p.Name)); err != nil || p.Flags.QoS < 0 {
+			c.turnAway()
 			return
 		}
 		l.will = &will{Topic: string(p.Name), QoS: byte(p.Flags.QoS), Retain: p.Flags.Retain}
 		c.ask(mqttsn.WillMsgReq)
 	case p.Type == mqttsn.WillMsg && l.step == mqttsn.WillMsgReq:
 		if len(p.Data) > int(c.srv.edge.conf.MaxPayload) {
-			c.code(mqttsn.Connack, mqttsn.NotSupported)
-			c.end(gateway.ErrProtocol)
+			c.turnAway()
 			return
 		}
 		l.will.Payload = bytes.Clone(p.Data)
@@ -72,10 +70,16 @@ func (c *conn) onWill(p *mqttsn.Packet) {
 	}
 }
 
+// turnAway refuses a device for what it has said of its will.
+func (c *conn) turnAway() {
+	c.code(mqttsn.Connack, mqttsn.NotSupported)
+	c.end(gateway.ErrProtocol)
+}
+
 // onWillTopicUpd changes or deletes the will (MQTT-SN 1.2 §6.4).
 func (c *conn) onWillTopicUpd(p *mqttsn.Packet) {
 	rc := mqttsn.Accepted
-	if p.Empty {
+	if len(p.Name) == 0 {
 		c.will = nil
 	} else if _, err := subject.FromTopic(string(p.Name)); err != nil {
 		rc = mqttsn.NotSupported

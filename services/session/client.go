@@ -53,6 +53,8 @@ type sub struct {
 	id   string
 	turn turn // belongs to the pool
 
+	suspects uint16 // messages that an owner before us may have sent
+
 	mu   sync.Mutex
 	live *live // nil while nothing happens
 }
@@ -144,6 +146,8 @@ func (s *sub) attach(node string, epoch uint64, window int, retx api.Retx, tell 
 	if retx.Interval > 0 {
 		l.f.Retx, l.f.Counts, l.f.MaxTries = retx.Interval, true, retx.MaxTries
 	}
+	l.f.Suspect(int(s.suspects))
+	s.suspects = 0
 	l.f.Attach(window, tell)
 }
 

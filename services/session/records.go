@@ -104,6 +104,7 @@ func (p *partition) adopt(cl *client, value []byte, rev uint64) error {
 		s := cl.sub(id)
 		if s == nil {
 			s = p.newSub(cl, id)
+			s.suspects = uint16(clampWindow(d.Window))
 			from := max(d.FromSeq, p.pos+1)
 			if p.reads() {
 				p.idx.Add(&s.Queue, subjectsOf(d), from)

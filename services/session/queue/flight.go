@@ -43,6 +43,7 @@ type Flight struct {
 	before       map[uint64]tries // of messages sent to a connection that has gone
 	notBefore    time.Time        // after a failure of NATS
 	tell         bool             // say when nothing is left
+	suspects     int              // so many of the next may have been sent by an owner before us
 
 	missingSince, missingLast time.Time // the node had no subscription
 	gapAfter                  uint64    // the last gap
@@ -189,6 +190,10 @@ func (f *Flight) Attached() bool { return f.attached }
 // Cursor is where the search goes on.
 func (f *Flight) Cursor() uint64 { return f.cursor }
 
+// Suspect says that an owner before us may have sent the first n messages: they
+// are marked as sent again.
+func (f *Flight) Suspect(n int) { f.suspects += n }
+
 // Told says that the connection knows that nothing is left.
 func (f *Flight) Told() { f.tell = false }
 
@@ -222,6 +227,10 @@ func (f *Flight) Found(seq uint64, now time.Time) (prev uint64, attempt int, sen
 	}
 	t := f.before[seq]
 	delete(f.before, seq)
+	if f.suspects > 0 {
+		f.suspects--
+		t.sent = max(t.sent, 1)
+	}
 	t.sent++
 	prev, f.last = f.last, seq
 	f.shots = append(f.shots, shot{seq, prev, t, now.Add(f.Retx)})

@@ -25,7 +25,7 @@ func (c *conn) onDisconnect(p *mqttsn.Packet) {
 	case p.HasDuration && p.Duration > 0 && c.state == active:
 		c.nap = p.Duration
 		if c.dozing == 0 {
-			c.dozing = c.srv.now()
+			c.dozing = max(c.srv.now(), 1)
 			if c.out.unsaved() {
 				c.dozing += dozeTime
 			}

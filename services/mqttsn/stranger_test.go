@@ -161,8 +161,8 @@ func TestForwardedGarbage(t *testing.T) {
 	dialogue(t, func(r *rig) {
 		d := r.device("192.0.2.1:4000")
 		for _, b := range [][]byte{
-			{3, 0xFE, 0, 2, 0x16}, // no node id
-			{4, 0xFE, 0, 1},       // nothing in it
+			{3, 0xFE, 0, 2, 0x16},                   // no node id
+			{4, 0xFE, 0, 1},                         // nothing in it
 			{4, 0xFE, 0, 1, 4, 0xFE, 0, 2, 2, 0x16}, // wrapped twice
 			{9, 0xFE, 0, 1, 2, 0x16},
 		} {

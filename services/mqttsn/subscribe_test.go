@@ -54,7 +54,7 @@ func TestSubscribeTopicIDTypes(t *testing.T) {
 		d.raw([]byte{7, 0x12, 1, 0, 3, 0, 0}) // reserved id
 		d.expect(suback(0, 0, mqttsn.InvalidTopicID))
 		d.raw([]byte{5, 0x12, 0, 0, 3}) // no name
-		d.nothing()
+		d.expect(suback(0, 0, mqttsn.NotSupported))
 		require.Len(t, c.Subscriptions(), 2)
 		require.Equal(t, "pre/defined", c.Subscriptions()[0].Filter)
 	}, func(r *rig) { r.conf.Predefined = []PredefinedTopic{{9, "pre/defined"}} })

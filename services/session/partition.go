@@ -159,22 +159,6 @@ func (p *partition) client(name string) *client {
 	}
 }
 
-// known gives a session, locked, if there is one.
-func (p *partition) known(name string) *client {
-	p.mu.RLock()
-	cl := p.clients[name]
-	p.mu.RUnlock()
-	if cl == nil {
-		return nil
-	}
-	cl.mu.Lock()
-	if cl.dead {
-		cl.mu.Unlock()
-		return nil
-	}
-	return cl
-}
-
 // release unlocks a session, and drops it when nothing is left of it.
 func (p *partition) release(cl *client) {
 	defer cl.mu.Unlock()

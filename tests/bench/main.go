@@ -61,7 +61,7 @@ func run(args []string, out io.Writer) error {
 	f.StringVar(&o.host, "host", "/", "host header")
 	f.StringVar(&o.dest, "dest", "/topic/bench.", "prefix of destinations")
 	f.BoolVar(&o.persistent, "persistent", false, "send persistent:true")
-	scenario := f.String("scenario", "send", "send, fanout, latency or idle")
+	scenario := f.String("scenario", "send", "send, fanout, latency, idle; MQTT-SN: sn-qos0, sn-qos1, sn-drain, sn-idle")
 	f.IntVar(&o.clients, "clients", 10, "senders, receivers or idle clients")
 	f.IntVar(&o.window, "window", 32, "receipts that a client waits for at a time")
 	f.IntVar(&o.size, "size", 128, "bytes of a body, at least 16")
@@ -81,7 +81,8 @@ func run(args []string, out io.Writer) error {
 	if o.clients < 1 || o.window < 1 || o.size < stampSize || o.rate < 1 {
 		return errors.New("-clients, -window and -rate must be positive, -size at least 16")
 	}
-	scenarios := map[string]func(options) (result, error){"send": send, "fanout": fanout, "latency": latency, "idle": idle}
+	scenarios := map[string]func(options) (result, error){"send": send, "fanout": fanout, "latency": latency, "idle": idle,
+		"sn-qos0": publishSN(0), "sn-qos1": publishSN(1), "sn-drain": drainSN, "sn-idle": idleSN}
 	measure, known := scenarios[*scenario]
 	if !known {
 		return fmt.Errorf("unknown scenario %q, known are %v", *scenario, slices.Sorted(maps.Keys(scenarios)))

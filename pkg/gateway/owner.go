@@ -56,7 +56,7 @@ func (n *Node) own(ctx context.Context, c *client, fresh bool) error {
 // How long a claim of a device that wakes up waits for the record of its former
 // connection to go.
 const (
-	freshTries = 3
+	freshTries = 40
 	freshPause = 50 * time.Millisecond
 )
 

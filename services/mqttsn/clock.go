@@ -68,7 +68,9 @@ func (c *conn) onClock(now time.Duration) {
 			return
 		}
 	case awake:
-		c.wake.over = c.wake.over || over(c.wake.until)
+		if over(c.wake.until) {
+			c.wake.over, c.wake.failed = true, false
+		}
 	case joining, napping, gone:
 	}
 	if c.out != nil && c.state != gone {

@@ -225,6 +225,7 @@ func (c *conn) take() {
 func (c *conn) settle() {
 	c.pump()
 	c.rest()
+	c.tidy()
 	c.arm()
 }
 

@@ -12,18 +12,30 @@ import (
 type outbound struct {
 	flights []flight
 	waiting []gateway.Delivery
-	plain   int // of waiting, those that have no other copy
-	bytes   int // of plain
-	msgID   uint16
+	plain   int    // of waiting, those that have no other copy
+	bytes   int    // of plain
+	msgID   uint16 // the last one
+}
+
+// outgoing is where messages to the device wait; it is gone when none does.
+func (c *conn) outgoing() *outbound {
+	if c.out == nil {
+		c.out = &outbound{msgID: c.msgID}
+	}
+	return c.out
+}
+
+// tidy gives back the memory of what is over.
+func (c *conn) tidy() {
+	if c.out != nil && !c.out.busy() {
+		c.msgID, c.out = c.out.msgID, nil
+	}
 }
 
 // park lets a message wait for its turn, within the door's bounds for messages
 // that wait for one device; the newest is the one that is lost.
 func (c *conn) park(d gateway.Delivery) {
-	if c.out == nil {
-		c.out = &outbound{}
-	}
-	o, conf := c.out, &c.srv.edge.conf
+	o, conf := c.outgoing(), &c.srv.edge.conf
 	n := len(d.Msg.Payload)
 	if d.Seq == 0 {
 		if o.plain >= conf.MaxPending || o.bytes+n > int(conf.MaxPendingSize) {
@@ -147,10 +159,8 @@ func (c *conn) announce() {
 		if subject.IsFilter(s.filter) {
 			continue
 		}
-		if c.out == nil {
-			c.out = &outbound{}
-		}
-		c.out.waiting = append(c.out.waiting, gateway.Delivery{Topic: s.filter})
+		o := c.outgoing()
+		o.waiting = append(o.waiting, gateway.Delivery{Topic: s.filter})
 	}
 }
 

@@ -99,9 +99,6 @@ func (c *conn) finish(i int, err error) {
 	o.flights[last] = flight{}
 	o.flights = o.flights[:last]
 	d.Done(err)
-	if last == 0 && len(o.waiting) == 0 {
-		o.flights = nil
-	}
 }
 
 // onRegack takes the answer to REGISTER.

@@ -1,8 +1,6 @@
 package mqttsn
 
-import (
-	"slices"
-)
+import "slices"
 
 // inbound is what a device has published with QoS 1 or 2 and its exchange is not
 // over, or was a moment ago.
@@ -25,13 +23,13 @@ type incoming struct {
 	msgID   uint16
 	topicID uint16
 	qos     int8
-	sum     uint64
+	sum     uint32
 }
 
 // answered is a message of QoS 1 that was acknowledged.
 type answered struct {
 	msgID uint16
-	sum   uint64
+	sum   uint32
 }
 
 // verdict is what a PUBLISH with a message id is.
@@ -47,7 +45,7 @@ const (
 
 // judge tells a new message from a repeated one. The sum of topic and payload
 // tells whether an id is used again for something else.
-func (in *inbound) judge(msgID uint16, qos int8, dup bool, sum uint64) verdict {
+func (in *inbound) judge(msgID uint16, qos int8, dup bool, sum uint32) verdict {
 	if in == nil {
 		return fresh
 	}

@@ -99,6 +99,9 @@ func (l *fakeLink) Send(b []byte) error {
 	}
 	l.credit -= len(b)
 	b = bytes.Clone(b)
+	if l.t == nil { // a device that is only there to send
+		return nil
+	}
 	if l.node != nil {
 		f, inner, err := mqttsn.Unwrap(b)
 		require.NoError(l.t, err)

@@ -3,6 +3,7 @@ package mqttsn
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -116,4 +117,41 @@ func TestMemoryIsBounded(t *testing.T) {
 		e.known = true
 	}
 	require.Less(t, len(ts.remember()), 70)
+}
+
+// idleDoor lets everybody in, at next to no cost.
+type idleDoor struct {
+	mu      sync.Mutex
+	clients []*idleClient
+}
+
+func (d *idleDoor) Connect(_ context.Context, h gateway.Hello) (gateway.Client, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := &idleClient{hello: h}
+	d.clients = append(d.clients, c)
+	return c, nil
+}
+
+// idleClient has nothing of a client but one message of QoS 0, once.
+type idleClient struct {
+	gateway.Client
+	hello   gateway.Hello
+	arrived bool
+}
+
+func (c *idleClient) Session() gateway.Session                              { return gateway.Session{} }
+func (c *idleClient) Kicked() <-chan error                                  { return nil }
+func (c *idleClient) Inflight() (n, window int)                             { return 0, 1 }
+func (c *idleClient) Close(error)                                           {}
+func (c *idleClient) Publish(context.Context, gateway.Message) error        { return nil }
+func (c *idleClient) Subscribe(context.Context, gateway.Subscription) error { return nil }
+
+func (c *idleClient) Take(buf []gateway.Event) []gateway.Event {
+	if c.arrived {
+		c.arrived = false
+		d := gateway.NewDelivery("a/b", "a/b", &gateway.Inbound{Payload: []byte("x")}, nil)
+		buf = append(buf, gateway.Event{Kind: gateway.Delivered, Delivery: d})
+	}
+	return buf
 }

@@ -14,7 +14,7 @@ import (
 func (c *conn) onPublish(p *mqttsn.Packet) {
 	name, rc := c.resolve(p)
 	qos := max(p.Flags.QoS, 0)
-	var sum uint64
+	var sum uint32
 	if rc == mqttsn.Accepted && qos > 0 {
 		sum = c.srv.sum(name, p.Data)
 		switch c.in.judge(p.MsgID, qos, p.Flags.DUP, sum) {
@@ -54,7 +54,7 @@ func (c *conn) room(p *mqttsn.Packet) mqttsn.ReturnCode {
 	return mqttsn.Accepted
 }
 
-func (c *conn) publish(p *mqttsn.Packet, name string, qos int8, sum uint64) mqttsn.ReturnCode {
+func (c *conn) publish(p *mqttsn.Packet, name string, qos int8, sum uint32) mqttsn.ReturnCode {
 	m := gateway.Message{Topic: name, Payload: bytes.Clone(p.Data), QoS: byte(qos), Retain: p.Flags.Retain}
 	if qos > 0 {
 		if c.in == nil {
@@ -72,8 +72,8 @@ func (c *conn) publish(p *mqttsn.Packet, name string, qos int8, sum uint64) mqtt
 }
 
 // sum tells messages apart.
-func (s *server) sum(topic string, payload []byte) uint64 {
-	return maphash.String(s.seed, topic)*31 + maphash.Bytes(s.seed, payload)
+func (s *server) sum(topic string, payload []byte) uint32 {
+	return uint32(maphash.String(s.seed, topic)*31 + maphash.Bytes(s.seed, payload))
 }
 
 // onAcked answers a message that is stored, or is not.

@@ -32,7 +32,7 @@ func (c *conn) onDisconnect(p *mqttsn.Packet) {
 		}
 	case p.HasDuration && p.Duration > 0 && c.state == awake:
 		c.nap = p.Duration
-		c.wake.kind = resleep
+		c.wake.kind, c.wake.failed = resleep, false
 	default:
 		c.send(mqttsn.Packet{Type: mqttsn.Disconnect})
 		c.end(nil)
@@ -41,7 +41,7 @@ func (c *conn) onDisconnect(p *mqttsn.Packet) {
 
 // rest lets the device sleep when nothing is in the way any more.
 func (c *conn) rest() {
-	if c.calling || len(c.ops) > 0 {
+	if c.calling || len(c.ops) > 0 || c.state == awake && c.wake.failed {
 		return
 	}
 	switch {
@@ -100,7 +100,7 @@ func (c *conn) stay(as state, why error) {
 		return
 	}
 	if as == awake {
-		c.wake.over = false
+		c.wake.over, c.wake.failed = false, true
 		c.wake.until = c.srv.now() + c.srv.patience()
 	}
 }

@@ -25,6 +25,7 @@ type errand struct {
 	first   mqttsn.Packet // speak
 	drained bool          // nothing waits for it any more
 	over    bool          // it has not answered for too long
+	failed  bool          // it could not be handed over, and is when it asks again, or at until
 	until   time.Duration
 }
 
@@ -35,6 +36,7 @@ func (c *conn) onPingreq() {
 		c.send(mqttsn.Packet{Type: mqttsn.Pingresp})
 		return
 	}
+	c.wake.failed = false
 	if c.wake.kind == speak {
 		c.wake.kind = fetch
 	}

@@ -280,9 +280,9 @@ func wantKind(t testing.TB, err error, k api.Kind) {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(40 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 15 s", what)
+			t.Fatalf("%s: not within 40 s", what)
 		}
 	}
 }

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Real clients against a running sluice: stompit, stomp.js, stomp.py, mosquitto.
+# No MQTT-SN client is in a package registry: there the simulated device is the
+# client, and tshark reads what both sides put on the wire.
 #
 # Builds sluice, starts it on free ports of loopback with a configuration of its
 # own, runs each client's script and ends the server with SIGTERM. One line a
@@ -59,6 +61,8 @@ node_clients() {
     >"$tmp/npm.log" 2>&1 || { tail -n 5 "$tmp/npm.log" >&2; return 1; }
 }
 
+wireshark() { need tshark tshark && need /usr/bin/python3 python3; }
+
 certificate() {
   need openssl openssl || die "openssl is missing and cannot be installed"
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=sluice-interop \
@@ -80,6 +84,10 @@ gateway.stomp.default {
     tls.default { bind: "127.0.0.1:0", ssl_options { certfile: "$tmp/cert.pem", keyfile: "$tmp/key.pem" } }
     wss.default { bind: "127.0.0.1:0", ssl_options { certfile: "$tmp/cert.pem", keyfile: "$tmp/key.pem" } }
   }
+}
+gateway.mqttsn.default {
+  allow_anonymous: true
+  listener.udp.default.bind: "127.0.0.1:0"
 }
 EOF
 }
@@ -134,6 +142,17 @@ run() {
   sed 's/^/      | /' "$tmp/err"
 }
 
+# mqttsn has the simulated device go through every exchange, and tshark read it.
+mqttsn() {
+  if ! timeout -k 5 "$client_timeout" "$tmp/sntrace" "$(address "mqttsn.default udp")" >"$tmp/trace" 2>"$tmp/err"; then
+    printf 'FAIL  mqttsn  every exchange\n' | tee -a "$tmp/results"
+    sed 's/^/      | /' "$tmp/err"
+    return
+  fi
+  printf 'ok  mqttsn  every exchange\n' | tee -a "$tmp/results"
+  run tshark /usr/bin/python3 -B "$here/mqttsn_tshark.py" "$tmp/sluice" "$tmp/trace"
+}
+
 # stop_server also reads the log; the one error that mosquitto.py provokes is expected.
 stop_server() {
   local code=0
@@ -156,11 +175,13 @@ stop_server() {
 main() {
   : >"$tmp/results"
   (cd "$root" && CGO_ENABLED=0 go build -o "$tmp/sluice" ./cmd/sluice) || die "sluice does not compile"
+  (cd "$root" && CGO_ENABLED=0 go build -o "$tmp/sntrace" ./tests/interop/sntrace) || die "sntrace does not compile"
   certificate
-  local node=yes python=yes mosquitto=yes
+  local node=yes python=yes mosquitto=yes tshark=yes
   node_clients || { node=; missing "stompit, stomp.js" "node, npm or the packages ${npm_packages[*]} cannot be installed"; }
   python_client || { python=; missing "stomp.py" "the Debian package python3-stomp cannot be installed"; }
   mosquitto_client || { mosquitto=; missing "mosquitto" "the Debian packages mosquitto-clients and python3-stomp cannot be installed"; }
+  wireshark || { tshark=; missing "tshark" "the Debian package tshark cannot be installed"; }
   start_server
   if [ -n "$node" ]; then
     run stompit node "$tmp/js/stompit.mjs"
@@ -168,6 +189,7 @@ main() {
   fi
   if [ -n "$python" ]; then run stomp.py /usr/bin/python3 -B "$here/stomp_py.py"; fi
   if [ -n "$mosquitto" ]; then run mosquitto /usr/bin/python3 -B "$here/mosquitto.py"; fi
+  if [ -n "$tshark" ]; then mqttsn; fi
   stop_server
 
   local ok failed

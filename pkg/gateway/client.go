@@ -33,6 +33,7 @@ type client struct {
 	told     atomic.Uint64 // dropped, as of that event
 
 	sessions bool        // Hello.Session
+	woken    bool        // Hello.Wake: without a goodbye it sleeps on
 	session  Session     // found at Connect
 	asleep   atomic.Bool // the session service has taken over
 
@@ -156,7 +157,7 @@ func (c *client) Close(reason error) {
 		}
 	}
 	if len(queues) > 0 {
-		c.detachAll()
+		c.detachAll(reason == nil)
 	}
 	c.node.disown(c)
 	c.metrics.Disconnected(reasonLabel(reason))

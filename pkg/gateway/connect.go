@@ -184,7 +184,7 @@ func (d door) newClient(h Hello, auth api.AuthResponse) (*client, error) {
 	}
 	c := &client{
 		node: d.inst.node, inst: d.inst, metrics: d.inst.metrics, mount: mount,
-		inbox: inbox{notify: h.Notify}, kicked: make(chan error, 1), subs: map[string]*subscription{}, sessions: h.Session,
+		inbox: inbox{notify: h.Notify}, kicked: make(chan error, 1), subs: map[string]*subscription{}, sessions: h.Session, woken: h.Wake,
 	}
 	if h.Notify == nil {
 		c.inbox.wake = make(chan struct{}, 1)

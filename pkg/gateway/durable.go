@@ -90,7 +90,7 @@ func (c *client) endDurable(ctx context.Context, sub *subscription, forget bool)
 // detachAll tells the session service that the client is gone, and what it
 // leaves. The notice may be lost: then the service learns it by the answer to
 // its next delivery, or from the end of this node.
-func (c *client) detachAll() {
+func (c *client) detachAll(goodbye bool) {
 	if c.asleep.Load() {
 		return
 	}
@@ -98,7 +98,7 @@ func (c *client) detachAll() {
 	state := c.leave
 	c.mu.Unlock()
 	c.noticeSession("unsubscribe", api.UnsubscribeRequest{
-		ClientKey: c.info.ClientKey, Epoch: c.info.Epoch, Forget: c.sessions && c.info.CleanStart,
+		ClientKey: c.info.ClientKey, Epoch: c.info.Epoch, Forget: c.sessions && c.info.CleanStart && (goodbye || !c.woken),
 		Leave: api.Leave{State: state, Expiry: c.inst.conf.SessionExpiry},
 	})
 }

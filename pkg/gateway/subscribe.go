@@ -39,7 +39,7 @@ func (c *client) Subscribe(ctx context.Context, s Subscription) error {
 	}
 	if err == nil && !c.settle(sub) { // closed meanwhile
 		err = api.Errorf(api.Unavailable, "subscribe", "%w", ErrClosed)
-		c.detachAll()
+		c.detachAll(false)
 	}
 	if err != nil {
 		c.abandon(sub)

@@ -42,6 +42,7 @@ type conn struct {
 	untouched bool           // nothing has come since CONNACK
 	lifetime  uint16         // keep-alive, s
 	nap       uint16         // duration of its sleep, s
+	msgID     uint16         // the last one of ours
 	gen       uint32         // of the client: what became of a call for an earlier one is of no interest
 	client    gateway.Client // nil until the door let it in
 	heard     time.Duration  // the last datagram

@@ -86,6 +86,7 @@ func TestQoSMinus1Refused(t *testing.T) {
 		r.door.Deny = nil
 		time.Sleep(qos3Pause)
 		d.say(qosMinus1("y"))
+		d.nothing()
 		require.Equal(t, []string{"ab y"}, r.topics(r.client()))
 	}, func(r *rig) { r.door.Deny = api.Errorf(api.Denied, "connect", "no") })
 }
@@ -100,6 +101,7 @@ func TestQoSMinus1IsKicked(t *testing.T) {
 		r.closed(c, gateway.ErrKicked)
 		time.Sleep(qos3Pause)
 		d.say(qosMinus1("y"))
+		d.nothing()
 		require.Equal(t, []string{"ab y"}, r.topics(r.client()))
 		require.NotSame(t, c, r.client())
 	})

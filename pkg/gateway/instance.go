@@ -78,7 +78,7 @@ func (i *Instance) Name() string { return i.kind.Proto + "." + i.name }
 func (i *Instance) open(ctx context.Context) error {
 	var errs []error
 	var opened []*listening
-	i.conf.Listener.each(func(c listen.Config) {
+	i.conf.Listener.each(func(c listen.Config) { //nolint:contextcheck // to bind an address waits for nobody
 		if !c.Enable || !i.conf.Enable {
 			return
 		}

@@ -110,6 +110,7 @@ func (c *conn) verb(p *mqttsn.Packet) {
 		return
 	case mqttsn.Advertise, mqttsn.GwInfo:
 		return // of other gateways
+	default: // it depends on how far the device has come
 	}
 	switch c.state {
 	case asking:

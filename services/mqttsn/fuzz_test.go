@@ -39,7 +39,7 @@ func FuzzEdge(f *testing.F) {
 	add(enter, say(1, connectPacket("b", false, 60)), say(0, wakePacket("b")), say(1, qosMinus1("x")), say(0, connectPacket("b", true, 1)), []byte{3, 3, 3})
 	add([]byte{0, 10, 4, 0xFE, 0, 1, 6, 4, 4, 1, 0, 1}, []byte{8, 9})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		defer time.AfterFunc(20*time.Second, func() { panic(fmt.Sprintf("hangs: %x", script)) }).Stop() // in real time
+		defer time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("hangs: %x", script)) }).Stop() // in real time
 		dialogue(t, func(r *rig) {
 			p := &play{rig: r, devices: []*device{r.device("192.0.2.1:1"), r.device("192.0.2.2:1")}}
 			for n, rest := 0, script; len(rest) > 0 && n < 200; n++ {

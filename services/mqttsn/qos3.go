@@ -97,12 +97,17 @@ func (q *qos3) open() {
 
 // serve empties the client's box: nobody is told of what was lost.
 func (q *qos3) serve(client gateway.Client) {
-	why := error(gateway.ErrShutdown)
+	why := gateway.ErrShutdown
 	var events []gateway.Event
 	for done := false; !done; {
 		select {
 		case <-client.Wake():
 			events = client.Take(events[:0])
+			for _, e := range events {
+				if e.Kind == gateway.Delivered { // it has not subscribed to anything
+					e.Delivery.Done(gateway.ErrClosed)
+				}
+			}
 			clear(events)
 		case why = <-client.Kicked():
 			done = true

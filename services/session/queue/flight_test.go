@@ -202,7 +202,7 @@ func TestFlightRandom(t *testing.T) {
 			case 1:
 				f.Failed(now)
 			}
-			switch a := f.Next(now); a.Do {
+			switch a := f.Next(now); a.Do { //nolint:exhaustive // the rest does not come without MaxTries and tell
 			case Fetch:
 				i, _ := slices.BinarySearch(queue, a.Seq)
 				if i == len(queue) || !a.Leader && r.IntN(3) == 0 {

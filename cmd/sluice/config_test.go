@@ -210,7 +210,7 @@ gateway {
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../../deployments/examples/*.conf")
 	require.NoError(t, err)
-	require.Len(t, files, 3)
+	require.Len(t, files, 4)
 	for _, path := range files {
 		code, stdout, stderr := sluice(t, "", "check-config", path)
 		require.Zero(t, code, "%s: %s", path, stderr)
@@ -226,7 +226,7 @@ func TestExamples(t *testing.T) {
 	}
 	p, err := loadPlan("../../deployments/examples/production.conf")
 	require.NoError(t, err)
-	require.Len(t, p.NATS.URLs, 3)
+	require.Len(t, p.NATS.URLs, 4)
 	require.Equal(t, []gateway.Rule{{Permission: "allow", Action: "publish", Topic: "up/#"}, {Permission: "allow", Action: "subscribe", Topic: "dn/#"}, {Permission: "deny", Action: "all", Topic: "#"}},
 		p.instances[0].conf.Common().Authorization)
 }

@@ -128,8 +128,8 @@ func (s *sleepers) put(place, id string, until time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, there := s.of[place]; !there && len(s.of) >= maxSleepers {
-		for any := range s.of {
-			delete(s.of, any)
+		for place := range s.of {
+			delete(s.of, place)
 			break
 		}
 	}

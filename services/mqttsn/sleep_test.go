@@ -248,7 +248,7 @@ func TestWakeIsBounded(t *testing.T) {
 		d.sleep(first, 300)
 		c := d.wake("dev")
 		o := c.Deliver(api.MainQueue, "tt", message("x", 1), numbered(1))
-		d.only2(mqttsn.Publish)
+		d.oneOf(mqttsn.Publish)
 		start := time.Now()
 		time.Sleep(r.srv.patience() + time.Second)
 		r.closed(c, gateway.ErrAsleep) // without a PINGRESP: it has not all of its messages
@@ -268,7 +268,7 @@ func TestWakeAndNoAck(t *testing.T) {
 		c := d.wake("dev")
 		c.Deliver(api.MainQueue, "tt", message("x", 1), numbered(1))
 		for range 1 + r.conf.RetxMaxTimes {
-			d.only2(mqttsn.Publish)
+			d.oneOf(mqttsn.Publish)
 			c.Resend(api.MainQueue, 1, 2)
 		}
 		r.closed(c, gateway.ErrAsleep)
@@ -276,8 +276,8 @@ func TestWakeAndNoAck(t *testing.T) {
 	})
 }
 
-// only2 wants a packet of a type, whatever its flags.
-func (d *device) only2(want mqttsn.Type) mqttsn.Packet {
+// oneOf wants a packet of a type, whatever its flags.
+func (d *device) oneOf(want mqttsn.Type) mqttsn.Packet {
 	d.Helper()
 	p := d.next()
 	require.Equal(d, want.String(), p.Type.String())
@@ -327,7 +327,7 @@ func TestConnectOfASleeper(t *testing.T) {
 		require.False(t, h.Wake)
 		require.False(t, h.Clean)
 		c.Deliver(api.MainQueue, "tt", message("x", 1), numbered(1))
-		d.only2(mqttsn.Publish)
+		d.oneOf(mqttsn.Publish)
 		_, known := r.srv.asleep.get("192.0.2.1:4000", r.srv.now())
 		require.False(t, known)
 	})
@@ -339,7 +339,7 @@ func TestConnectWhileAwake(t *testing.T) {
 		d.sleep(d.connect("dev", true), 300)
 		c := d.wake("dev")
 		o := c.Deliver(api.MainQueue, "tt", message("x", 1), numbered(1))
-		d.only2(mqttsn.Publish)
+		d.oneOf(mqttsn.Publish)
 		last := d.connect("dev", false)
 		r.closed(c, gateway.ErrAsleep) // what waits is kept
 		r.outcome(o, 1, gateway.ErrClosed)

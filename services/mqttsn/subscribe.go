@@ -52,13 +52,13 @@ func (s subscriptions) granted(d gateway.Delivery) byte {
 		}
 		return 2
 	}
-	most, any := byte(0), false
+	most, found := byte(0), false
 	for i := range s {
 		if matches(s[i].filter, d.Topic) {
-			most, any = max(most, s[i].qos), true
+			most, found = max(most, s[i].qos), true
 		}
 	}
-	if !any { // queued before the device unsubscribed
+	if !found { // queued before the device unsubscribed
 		return 2
 	}
 	return most

@@ -226,7 +226,7 @@ func TestExamples(t *testing.T) {
 	}
 	p, err := loadPlan("../../deployments/examples/production.conf")
 	require.NoError(t, err)
-	require.Len(t, p.NATS.URLs, 4)
+	require.Len(t, p.NATS.URLs, 3)
 	require.Equal(t, []gateway.Rule{{Permission: "allow", Action: "publish", Topic: "up/#"}, {Permission: "allow", Action: "subscribe", Topic: "dn/#"}, {Permission: "deny", Action: "all", Topic: "#"}},
 		p.instances[0].conf.Common().Authorization)
 }

@@ -13,7 +13,7 @@ const (
 	// noAnswer: the device waits for nothing.
 	noAnswer = mqttsn.Type(0xFF)
 	// dozeTime is how long a device that wants to sleep may still acknowledge
-	// messages of which there is no other copy.
+	// messages of which there is no other copy, and wait for its own to be stored.
 	dozeTime = 2 * time.Second
 )
 
@@ -26,7 +26,7 @@ func (c *conn) onDisconnect(p *mqttsn.Packet) {
 		c.nap = p.Duration
 		if c.dozing == 0 {
 			c.dozing = max(c.srv.now(), 1)
-			if c.out.unsaved() {
+			if c.out.unsaved() || c.in.busy() {
 				c.dozing += dozeTime
 			}
 		}

@@ -24,3 +24,17 @@ func TestPanicAtTheDoor(t *testing.T) {
 		d.connect("dev", true)
 	})
 }
+
+// TestPanicEndsOneDevice: so does one anywhere else.
+func TestPanicEndsOneDevice(t *testing.T) {
+	dialogue(t, func(r *rig) {
+		r.srv.env.Log = slog.New(slog.DiscardHandler)
+		d, other := r.device("192.0.2.1:4000"), r.device("192.0.2.2:4000")
+		c := d.connect("dev", true)
+		sound := other.connect("other", true)
+		d.link.value.(*station).direct.guard(func() { panic("fault") })
+		d.only(mqttsn.Disconnect)
+		r.closed(c, errPanic)
+		r.open(sound)
+	})
+}

@@ -1,11 +1,13 @@
 package mqttsn
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"sluice/pkg/gateway"
+	"sluice/pkg/listen"
 	"sluice/pkg/wheel"
 	"sluice/pkg/wire/mqttsn"
 )
@@ -231,8 +233,14 @@ func (c *conn) settle() {
 	c.arm()
 }
 
-// send is a packet to the device.
-func (c *conn) send(p mqttsn.Packet) { c.srv.send(c.at, &p) }
+// send is a packet to the device. A link can go between the datagram that it
+// brought and the answer: who is on it then is lost.
+func (c *conn) send(p mqttsn.Packet) {
+	if err := c.srv.send(c.at, &p); errors.Is(err, listen.ErrGone) && c.state != gone {
+		c.displaced.Store(true)
+		c.srv.ready.put(c)
+	}
+}
 
 func (c *conn) code(t mqttsn.Type, rc mqttsn.ReturnCode) {
 	c.send(mqttsn.Packet{Type: t, ReturnCode: rc})

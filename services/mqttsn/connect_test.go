@@ -268,3 +268,20 @@ func TestTooManyAtTheDoor(t *testing.T) {
 		all[0].expect(mqttsn.Packet{Type: mqttsn.Connack, ReturnCode: mqttsn.Accepted})
 	}, func(r *rig) { r.door.Delay = time.Second })
 }
+
+// A link may be closed while a datagram of it is on its way to the edge.
+func TestAnswerToALinkThatIsGone(t *testing.T) {
+	dialogue(t, func(r *rig) {
+		d := r.device("192.0.2.1:4000")
+		c := d.connect("dev", true)
+		r.srv.mu.Lock()
+		require.Len(t, r.srv.conns, 1)
+		r.srv.mu.Unlock()
+		d.link.Close()
+		b, err := (&mqttsn.Packet{Type: mqttsn.Pingreq}).Append(nil)
+		require.NoError(t, err)
+		r.srv.packet(d.link, b)
+		r.closed(c, gateway.ErrClosed)
+		d.nothing()
+	})
+}

@@ -157,6 +157,7 @@ func (d *device) raw(b []byte) {
 
 func (d *device) say(p mqttsn.Packet) {
 	d.Helper()
+	synctest.Wait() // a device does not answer faster than the server is done
 	b, err := p.Append(nil)
 	require.NoError(d, err)
 	if d.link.node != nil {

@@ -173,8 +173,9 @@ func (s *server) gone(l link) {
 	}
 }
 
-// send encodes a packet and sends it to a place.
-func (s *server) send(to place, p *mqttsn.Packet) {
+// send encodes a packet and sends it to a place. The error is for those who want
+// to know that nobody is there any more.
+func (s *server) send(to place, p *mqttsn.Packet) error {
 	w := s.scratch.Get().(*scratch)
 	defer s.scratch.Put(w)
 	b := w.out[:0]
@@ -191,10 +192,11 @@ func (s *server) send(to place, p *mqttsn.Packet) {
 	}
 	if err != nil { // as good as lost on the way: whoever needs an answer asks again
 		s.env.Metrics.FrameError("unsent")
-		return
+		return err
 	}
 	s.env.Metrics.FrameOut(p.Type.String())
 	s.env.Metrics.BytesOut(len(b))
+	return nil
 }
 
 // guard runs f with the conn locked. A fault of ours ends this device and

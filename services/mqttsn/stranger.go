@@ -31,14 +31,14 @@ func (s *server) stranger(from place, p *mqttsn.Packet, bad bool) {
 // sendAway tells a device that it is not connected.
 func (s *server) sendAway(to place) {
 	if to.station.mayAnswer(s.now()) {
-		s.send(to, &mqttsn.Packet{Type: mqttsn.Disconnect})
+		_ = s.send(to, &mqttsn.Packet{Type: mqttsn.Disconnect})
 	}
 }
 
 // gwinfo answers SEARCHGW, to where it came from (MQTT-SN 1.2 §6.1).
 func (s *server) gwinfo(to place) {
 	if to.station.mayAnswer(s.now()) {
-		s.send(to, &mqttsn.Packet{Type: mqttsn.GwInfo, GwID: uint8(s.edge.conf.GatewayID)})
+		_ = s.send(to, &mqttsn.Packet{Type: mqttsn.GwInfo, GwID: uint8(s.edge.conf.GatewayID)})
 	}
 }
 
@@ -46,7 +46,7 @@ func (s *server) gwinfo(to place) {
 func (s *server) enter(from place, p *mqttsn.Packet) {
 	refuse := func(rc mqttsn.ReturnCode) {
 		if from.station.mayAnswer(s.now()) {
-			s.send(from, &mqttsn.Packet{Type: mqttsn.Connack, ReturnCode: rc})
+			_ = s.send(from, &mqttsn.Packet{Type: mqttsn.Connack, ReturnCode: rc})
 		}
 	}
 	if len(p.Name) == 0 && (!s.edge.conf.AllowEmptyClientID || !p.Flags.Clean) {
@@ -136,5 +136,5 @@ func (s *server) refuse(to place, p *mqttsn.Packet) {
 		s.sendAway(to)
 		return
 	}
-	s.send(to, &answer)
+	_ = s.send(to, &answer)
 }

@@ -120,7 +120,7 @@ func (h *house) call(verb string, k api.ClientKey, r any) error {
 
 // request asks the owner of a client's partition, also while there is none yet.
 func request[Resp any](h *house, verb string, k api.ClientKey, r any) (Resp, error) {
-	ctx, cancel := context.WithTimeout(h.t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(h.t.Context(), 60*time.Second)
 	defer cancel()
 	for {
 		resp, err := natsx.Call[any, Resp](ctx, h.nc, streams.SessionSubject(verb, k), r)
@@ -245,8 +245,8 @@ func (e *edge) next() arrival {
 	select {
 	case a := <-e.got:
 		return a
-	case <-time.After(15 * time.Second):
-		e.h.t.Fatal("nothing delivered within 15 s")
+	case <-time.After(60 * time.Second):
+		e.h.t.Fatal("nothing delivered within 60 s")
 	}
 	return arrival{}
 }
@@ -280,9 +280,9 @@ func wantKind(t testing.TB, err error, k api.Kind) {
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(40 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(90 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 40 s", what)
+			t.Fatalf("%s: not within 90 s", what)
 		}
 	}
 }

@@ -94,7 +94,7 @@ func TestRandomCrashes(t *testing.T) {
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
 	config := func(c *Config) {
-		c.LeaseTTL, c.LeaseEvery, c.Retx = time.Second, 300*time.Millisecond, 200*time.Millisecond
+		c.LeaseTTL, c.LeaseEvery, c.Retx = 2*time.Second, 400*time.Millisecond, 200*time.Millisecond
 		c.MaxDeliver, c.NakStep, c.Lost = 1000, time.Millisecond, time.Second
 	}
 	f := &fleet{h: h, r: rand.New(rand.NewPCG(seed, 2)), devices: map[string]*device{}}

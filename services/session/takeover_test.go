@@ -80,7 +80,7 @@ func TestFencedOwnerKeepsStill(t *testing.T) {
 func TestRestartLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(o *streams.Options) { o.QueueLimit = 100_000 })
-	quick := func(c *Config) { c.LeaseTTL, c.LeaseEvery = time.Second, 300*time.Millisecond }
+	quick := func(c *Config) { c.LeaseTTL, c.LeaseEvery = 2*time.Second, 400*time.Millisecond }
 	p := h.start("p0", quick)
 	const total, clients = 3000, 3
 	for i := range clients {

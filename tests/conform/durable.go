@@ -45,6 +45,7 @@ func durableDisconnect(t *testing.T, s *stage) {
 	d = r.resumed(t, 1, "a", "t") // on the other node
 	expect(t, d, numbers("away", 40)...)
 	require.NoError(t, d.Close(within(t)))
+	r.awaitEnd(t, "a", "normal") // what it acknowledged has gone before
 	publish(t, source, "t", "again")
 	d = r.resumed(t, 0, "a", "t")
 	expect(t, d, "again") // and nothing of what was acknowledged
@@ -105,6 +106,7 @@ func redelivered(t *testing.T, s *stage) {
 		require.True(t, m.Again, m.Payload)
 	}
 	require.NoError(t, d.Close(within(t)))
+	r.awaitEnd(t, "a", "normal") // what it acknowledged has gone before
 	d = r.resumed(t, 1, "a", "t")
 	quiet(t, d)
 }

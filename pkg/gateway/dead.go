@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"maps"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 
@@ -14,9 +14,12 @@ import (
 // go. A repeat after a crash is recognised by the id of the original.
 func (n *Node) bury(key, reason, id, subj string, h nats.Header, data []byte, done func(error)) {
 	m := nats.NewMsg(streams.DeadSubject(reason, key))
-	maps.Copy(m.Header, h)
-	for _, name := range []string{nats.MsgIdHdr, batchID, batchSeq, batchCommit} {
-		delete(m.Header, name)
+	for name, values := range h {
+		// What means something to NATS was said of the original: an expected
+		// sequence, a batch or a TTL would have GW_DEAD refuse the letter.
+		if !strings.HasPrefix(name, "Nats-") {
+			m.Header[name] = values
+		}
 	}
 	m.Header.Set(nats.MsgIdHdr, "dead."+id)
 	m.Header.Set(streams.HdrSubject, subj)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"sluice/pkg/api"
@@ -158,6 +160,26 @@ func TestQueueDeathByDeliveries(t *testing.T) {
 	}
 	require.NoError(t, a.Subscribe(t.Context(), queue(1)))
 	h.wantDead(a.key, "max_deliver", "bomb")
+}
+
+// TestDeathWithHeadersOfNATS: what the publisher asked of the first stream is
+// not asked of GW_DEAD, which would refuse the letter for ever.
+func TestDeathWithHeadersOfNATS(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	a, _ := h.shop("max_deliver: 1")
+	m := nats.NewMsg(streams.WorkSubject("iot/jobs"))
+	m.Header.Set(jetstream.ExpectedStreamHeader, streams.Work)
+	m.Header.Set("Colour", "red")
+	m.Data = []byte("bomb")
+	_, err := h.js.PublishMsg(t.Context(), m)
+	require.NoError(t, err)
+	require.NoError(t, a.Subscribe(t.Context(), queue(1)))
+	next(t, a).Delivery.Done(ErrNack)
+	h.wantDead(a.key, "nack", "bomb")
+	letter := h.messages(streams.Dead, ">")[0].Headers()
+	require.Equal(t, "red", letter.Get("Colour"))
+	require.Empty(t, letter.Get(jetstream.ExpectedStreamHeader))
 }
 
 // TestDeadLetterNotStored: then the original stays, and comes again.

@@ -46,6 +46,14 @@ OUTPUT
       users add                User                  {..., created}
       users delete             {deleted: true}
       nodes list               array of Node         {node, lease, services, version, started_at}
+      queue list               array of Waiting      {proto, instance, client, waiting, queues}
+      queue show               array of Message      {seq, queue, topic, size, at, expires, body}
+      queue purge              {purged: n}
+      dead list                array of DeadLetter   {seq, reason, proto, instance, client, topic, queue, size, at}
+      dead show                DeadLetter            {..., header, body}
+      dead retry               {retried: n, failed: [{seq, error}]}
+      dead purge               {purged: n}
+   Bodies are base64; one shorter than its size is only the beginning.
    Times are RFC 3339 in UTC. Messages go to stderr. There are no colours.
 
 EXIT CODES
@@ -114,6 +122,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Action:               noun,
 		Commands: []*cli.Command{
 			gatewayCommand(), clientsCommand(), metricsCommand(), bannedCommand(), usersCommand(), nodesCommand(),
+			queueCommand(), deadCommand(),
 			versionCommand(), completionCommand(),
 		},
 	}

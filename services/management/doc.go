@@ -11,6 +11,13 @@
 //	banned.list      ListBans         -> BanPage
 //	banned.put       api.Ban          -> api.Ban
 //	banned.delete    DeleteBan        -> bool
+//	queue.list       ListQueues       -> WaitingPage
+//	queue.show       ShowQueue        -> QueuePage
+//	queue.purge      PurgeQueue       -> Purged
+//	dead.list        ListDead         -> DeadPage
+//	dead.show        ShowDead         -> DeadLetter
+//	dead.retry       RetryDead        -> Retried
+//	dead.purge       PurgeDead        -> Purged
 //
 // on gw.svc.mgmt.<verb>, and the process's HTTP page: /metrics, /livez, /readyz.
 //

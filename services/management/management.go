@@ -32,7 +32,7 @@ type Deps struct {
 // Service is one instance of management.
 type Service struct {
 	Deps
-	nodes, clients, bans jetstream.KeyValue
+	nodes, clients, bans, sessions jetstream.KeyValue
 
 	life *natsx.Life
 }
@@ -58,7 +58,9 @@ func (s *Service) Run(ctx context.Context) error { return s.life.Run(ctx, s.run)
 func (s *Service) Ready(ctx context.Context) error { return s.life.Ready(ctx) }
 
 func (s *Service) run(ctx context.Context) (err error) {
-	for name, to := range map[string]*jetstream.KeyValue{streams.Nodes: &s.nodes, streams.Clients: &s.clients, streams.Banned: &s.bans} {
+	for name, to := range map[string]*jetstream.KeyValue{
+		streams.Nodes: &s.nodes, streams.Clients: &s.clients, streams.Banned: &s.bans, streams.Sessions: &s.sessions,
+	} {
 		if *to, err = s.JS.KeyValue(ctx, name); err != nil {
 			return fmt.Errorf("management: %s: %w", name, err)
 		}
@@ -93,5 +95,12 @@ func (s *Service) handle(svc *natsx.Service) error {
 		natsx.Handle(svc, "banned.list", s.listBans),
 		natsx.Handle(svc, "banned.put", s.putBan),
 		natsx.Handle(svc, "banned.delete", s.deleteBan),
+		natsx.Handle(svc, "queue.list", s.listQueues),
+		natsx.Handle(svc, "queue.show", s.showQueue),
+		natsx.Handle(svc, "queue.purge", s.purgeQueue),
+		natsx.Handle(svc, "dead.list", s.listDead),
+		natsx.Handle(svc, "dead.show", s.showDead),
+		natsx.Handle(svc, "dead.retry", s.retryDead),
+		natsx.Handle(svc, "dead.purge", s.purgeDead),
 	)
 }

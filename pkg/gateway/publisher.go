@@ -20,6 +20,7 @@ const (
 	ackWait         = 3 * time.Second  // then everything unacknowledged is sent again
 	confirmTimeout  = 20 * time.Second // then the publisher is told "try later"; well inside streams.DuplicateWindow
 	retryPause      = 250 * time.Millisecond
+	askTimeout      = confirmTimeout / 4 // of one attempt to ask the session service
 )
 
 // Headers of atomic batches, ADR-50.

@@ -132,13 +132,14 @@ func (c *client) retx() api.Retx {
 }
 
 // askSession repeats while the owner of the client's partition is away: another
-// process takes over within seconds.
+// process takes over within seconds. Every attempt has its own time, since the
+// answer to one that died with its owner never comes; all verbs may be repeated.
 func askSession[Resp any](ctx context.Context, c *client, verb string, req any) (Resp, error) {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	subj := streams.SessionSubject(verb, c.info.ClientKey)
 	for {
-		resp, err := natsx.Call[any, Resp](ctx, c.node.NC, subj, req)
+		resp, err := natsx.CallWithin[any, Resp](ctx, askTimeout, c.node.NC, subj, req)
 		if err == nil || api.KindOf(err) != api.Unavailable {
 			return resp, err
 		}

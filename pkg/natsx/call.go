@@ -35,6 +35,14 @@ func Call[Req, Resp any](ctx context.Context, nc *nats.Conn, subject string, req
 	return open[Resp](subject, answer)
 }
 
+// CallWithin is [Call] for one of several attempts: it waits no longer than
+// patience, nor than ctx allows.
+func CallWithin[Req, Resp any](ctx context.Context, patience time.Duration, nc *nats.Conn, subject string, req Req) (Resp, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return Call[Req, Resp](ctx, nc, subject, req)
+}
+
 // Answer is for subscribers that are no endpoint of a service, such as an edge
 // node on its own subject: it answers a request of [Call].
 func Answer[Resp any](m *nats.Msg, resp Resp, err error) error {

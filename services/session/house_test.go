@@ -123,7 +123,7 @@ func request[Resp any](h *house, verb string, k api.ClientKey, r any) (Resp, err
 	ctx, cancel := context.WithTimeout(h.t.Context(), 60*time.Second)
 	defer cancel()
 	for {
-		resp, err := natsx.Call[any, Resp](ctx, h.nc, streams.SessionSubject(verb, k), r)
+		resp, err := natsx.CallWithin[any, Resp](ctx, 10*time.Second, h.nc, streams.SessionSubject(verb, k), r)
 		if err == nil || api.KindOf(err) != api.Unavailable || ctx.Err() != nil {
 			return resp, err
 		}

@@ -71,7 +71,8 @@ func (s *Service) stopService(ms *natsx.Service) {
 	}
 }
 
-// listen takes messages until stop, which waits for the last one.
+// listen takes messages until stop, which waits for the last one: what has come
+// when stop is called is still handled, so that no request stays unanswered.
 func (s *Service) listen(subj string, f nats.MsgHandler) (stop func(), err error) {
 	sub, err := s.NC.Subscribe(subj, f)
 	if err != nil {
@@ -81,8 +82,15 @@ func (s *Service) listen(subj string, f nats.MsgHandler) (stop func(), err error
 	over := make(chan struct{})
 	sub.SetClosedHandler(func(string) { close(over) })
 	return func() {
-		if sub.Unsubscribe() == nil { // else the connection is closed, and its goroutines with it
-			<-over
+		if sub.Drain() != nil { // the connection is closed, and its goroutines with it
+			return
+		}
+		select {
+		case <-over:
+		case <-time.After(drainDeletes): // NATS cannot be reached: nothing comes any more
+			if sub.Unsubscribe() == nil {
+				<-over
+			}
 		}
 	}, nil
 }

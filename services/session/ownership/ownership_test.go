@@ -231,9 +231,11 @@ func (p *process) cut(yes bool) {
 
 func (p *process) end() { p.stop(); <-p.done }
 
-// oneOwner insists that no partition has two, and gives how many have one.
+// oneOwner insists that no partition has two at this moment, in which nothing
+// moves, and gives how many have one.
 func oneOwner(t *testing.T, all map[string]*process) (owned int) {
 	t.Helper()
+	synctest.Wait()
 	owner := map[int]string{}
 	for node, p := range all {
 		for _, n := range p.valid() {

@@ -9,6 +9,9 @@ import (
 // Options are the operator's choices for what is kept.
 type Options struct {
 	Roots        []string      // subjects of GW_DATA: subject.Root of every mountpoint, and data.roots
+	Commands     []string      // subjects of GW_COMMANDS; none = no message protocol, no stream
+	RawMaxAge    time.Duration // of GW_RAW; 0 = for ever
+	RawMaxBytes  int64         // of GW_RAW; 0 = unlimited
 	Replicas     int           // of every stream and bucket: 1, 3 or 5
 	DataMaxAge   time.Duration // of GW_DATA; 0 = for ever
 	DataMaxBytes int64         // of GW_DATA; 0 = unlimited
@@ -21,7 +24,7 @@ type Options struct {
 
 // DefaultOptions keeps three days of data on one replica.
 func DefaultOptions() Options {
-	return Options{Roots: []string{"iot.>"}, Replicas: 1, DataMaxAge: 72 * time.Hour, QueueLimit: 1000, WorkLimit: 100_000}
+	return Options{Roots: []string{"iot.>"}, Replicas: 1, DataMaxAge: 72 * time.Hour, RawMaxAge: 72 * time.Hour, QueueLimit: 1000, WorkLimit: 100_000}
 }
 
 // DuplicateWindow is how long GW_DATA and GW_WORK remember a Nats-Msg-Id. The
@@ -39,7 +42,7 @@ func streamConfigs(o Options) []jetstream.StreamConfig {
 		c.MaxConsumers = -1 // unset means a server default of 1000
 		return c
 	}
-	return []jetstream.StreamConfig{
+	all := []jetstream.StreamConfig{
 		limit(jetstream.StreamConfig{
 			Name: Data, Description: "messages of devices and applications", Subjects: o.Roots,
 			MaxAge: o.DataMaxAge, MaxBytes: orUnlimited(o.DataMaxBytes), Discard: jetstream.DiscardOld,
@@ -72,7 +75,18 @@ func streamConfigs(o Options) []jetstream.StreamConfig {
 			Name: Audit, Description: "management changes", Subjects: []string{"gw.audit.>"},
 			MaxAge: 365 * 24 * time.Hour, Discard: jetstream.DiscardOld,
 		}),
+		limit(jetstream.StreamConfig{
+			Name: Raw, Description: "frames of message protocols as they came", Subjects: []string{"gw.raw.>"},
+			MaxAge: o.RawMaxAge, MaxBytes: orUnlimited(o.RawMaxBytes), Discard: jetstream.DiscardOld, Duplicates: DuplicateWindow,
+		}),
 	}
+	if len(o.Commands) == 0 {
+		return all
+	}
+	return append(all, limit(jetstream.StreamConfig{
+		Name: Commands, Description: "commands of applications for devices", Subjects: o.Commands,
+		MaxAge: 24 * time.Hour, Discard: jetstream.DiscardOld, Duplicates: DuplicateWindow, AllowMsgTTL: true,
+	}))
 }
 
 func bucketConfigs(o Options) []jetstream.KeyValueConfig {

@@ -20,7 +20,7 @@ import (
 // of one deployment are started with the same. It waits while JetStream has no
 // leader yet, until ctx ends.
 func Ensure(ctx context.Context, js jetstream.JetStream, o Options) error {
-	if err := CheckRoots(o.Roots); err != nil {
+	if err := Check(o); err != nil {
 		return err
 	}
 	for _, c := range streamConfigs(o) {
@@ -34,6 +34,11 @@ func Ensure(ctx context.Context, js jetstream.JetStream, o Options) error {
 		}
 	}
 	return nil
+}
+
+// Check tells whether streams can be made so, before they are.
+func Check(o Options) error {
+	return errors.Join(CheckRoots(o.Roots), checkCommands(o))
 }
 
 // CheckRoots refuses roots that GW_DATA cannot take: none, wildcard first, the
@@ -52,6 +57,21 @@ func CheckRoots(roots []string) error {
 		for _, other := range roots[:i] {
 			if subject.Overlap(r, other) {
 				return fmt.Errorf("streams: roots %q and %q overlap", other, r)
+			}
+		}
+	}
+	return nil
+}
+
+// checkCommands refuses topics of commands that GW_DATA would store as well.
+func checkCommands(o Options) error {
+	for _, c := range o.Commands {
+		if !isFilter(c) || subject.Reserved(c) {
+			return fmt.Errorf("streams: topic of commands %q is not a subject, is reserved or begins with a wildcard", c)
+		}
+		for _, r := range o.Roots {
+			if subject.Overlap(c, r) {
+				return fmt.Errorf("streams: topic of commands %q overlaps %q, where data goes", c, r)
 			}
 		}
 	}
@@ -91,7 +111,7 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, c jetstream.Strea
 	if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return err
 	}
-	if c.Name == Data { // another process may have added roots of its own instances
+	if c.Name == Data || c.Name == Commands { // another process may have added roots of its own instances
 		s, err := js.Stream(ctx, c.Name)
 		if err != nil {
 			return err

@@ -14,6 +14,8 @@ import (
 const (
 	Data     = "GW_DATA"     // mounted topics, the data plane: roots computed from the instances
 	Retained = "GW_RETAINED" // gw.ret.<mounted subject>: the last message of topics that keep it
+	Raw      = "GW_RAW"      // gw.raw.<p>.<proto>.<inst>.<client>.<kind>: frames of message protocols as they came
+	Commands = "GW_COMMANDS" // downlink topics of message protocols
 	Work     = "GW_WORK"     // gw.work.<name>: work queues (STOMP /queue/name)
 	Queue    = "GW_QUEUE_0"  // gw.q.<p>.<proto>.<inst>.<client>.<sub>: what waits for a client
 	Dead     = "GW_DEAD"     // gw.dead.<reason>.<proto>.<inst>.<client>: given up
@@ -33,25 +35,33 @@ const (
 
 // Headers written by the door, and by nobody else.
 const (
-	HdrProto       = "Gw-Proto"
-	HdrInstance    = "Gw-Instance"
-	HdrClient      = "Gw-Client"
-	HdrUser        = "Gw-User"
-	HdrQoS         = "Gw-Qos"
-	HdrRetain      = "Gw-Retain"
-	HdrTs          = "Gw-Ts"      // RFC 3339 with milliseconds, UTC
-	HdrProps       = "Gw-Props"   // further headers of the device's message, as a query string: a=1&b=2
-	HdrSubject     = "Gw-Subject" // in queues and dead letters: where the message was published
-	HdrSeq         = "Gw-Seq"     // in queues: its GW_DATA sequence; in deliveries: its queue sequence
-	HdrEpoch       = "Gw-Epoch"   // in deliveries: the ownership they are meant for
-	HdrAttempt     = "Gw-Attempt" // in deliveries: 1 for the first
-	HdrPrev        = "Gw-Prev"    // in deliveries: queue sequence of the one before, 0 = none; shows gaps
-	HdrSub         = "Gw-Sub"     // in deliveries: id of the durable subscription
-	HdrQueue       = "Gw-Queue"   // in dead letters: the queue they come from
-	HdrReason      = "Gw-Reason"  // in dead letters
-	HdrDrained     = "Gw-Drained" // to an edge: nothing waits any more for a client that woke up
+	HdrProto    = "Gw-Proto"
+	HdrInstance = "Gw-Instance"
+	HdrClient   = "Gw-Client"
+	HdrUser     = "Gw-User"
+	HdrQoS      = "Gw-Qos"
+	HdrRetain   = "Gw-Retain"
+	HdrTs       = "Gw-Ts"      // RFC 3339 with milliseconds, UTC
+	HdrProps    = "Gw-Props"   // further headers of the device's message, as a query string: a=1&b=2
+	HdrSubject  = "Gw-Subject" // in queues and dead letters: where the message was published
+	HdrSeq      = "Gw-Seq"     // in queues: its GW_DATA sequence; in deliveries: its queue sequence
+	HdrEpoch    = "Gw-Epoch"   // in deliveries: the ownership they are meant for
+	HdrAttempt  = "Gw-Attempt" // in deliveries: 1 for the first
+	HdrPrev     = "Gw-Prev"    // in deliveries: queue sequence of the one before, 0 = none; shows gaps
+	HdrSub      = "Gw-Sub"     // in deliveries: id of the durable subscription
+	HdrQueue    = "Gw-Queue"   // in dead letters: the queue they come from
+	HdrReason   = "Gw-Reason"  // in dead letters
+	HdrDrained  = "Gw-Drained" // to an edge: nothing waits any more for a client that woke up
+	HdrRaw      = "Gw-Raw"     // of what was translated: <partition>.<GW_RAW sequence>
+	// Of a command: the sender's word for it, which its answers carry, and the
+	// subject where it wants errors and the device's general answers.
+	HdrCorrelation = "Gw-Correlation"
+	HdrResponse    = "Gw-Response"
 	HdrContentType = "Content-Type"
 )
+
+// TsFormat is that of HdrTs.
+const TsFormat = "2006-01-02T15:04:05.000Z"
 
 // WorkSubject is the subject of a work queue. The mountpoint is part of the
 // name, so that tenants do not share queues.
@@ -59,6 +69,19 @@ func WorkSubject(name string) string { return "gw.work." + subject.Token(name) }
 
 // WorkConsumer is the durable consumer that all subscribers of a queue share.
 func WorkConsumer(name string) string { return "work-" + subject.Token(name) }
+
+// RawSubject is where a frame of a message protocol lies:
+// gw.raw.<p>.<proto>.<inst>.<client>.<kind>.
+func RawSubject(k api.ClientKey, kind string) string {
+	return "gw.raw." + strconv.Itoa(k.Partition()) + "." + k.String() + "." + subject.Token(kind)
+}
+
+// UntranslatedSubject is where a frame goes that the translator cannot decode:
+// below the subject on which its translation would be published.
+func UntranslatedSubject(subj string) string { return subj + ".raw" }
+
+// RawFilter is all frames of a partition.
+func RawFilter(partition int) string { return "gw.raw." + strconv.Itoa(partition) + ".>" }
 
 // DeadSubject is where a message goes that was given up. key is
 // api.ClientKey.String(), or the producer's when no client is known.

@@ -111,6 +111,12 @@ func (p *plan) streamOptions() (streams.Options, error) {
 		Keep: p.file == "",
 	}
 	for _, i := range p.instances {
+		if t, ok := i.conf.(gateway.Topical); ok {
+			if err := addTopics(&o, t); err != nil {
+				return o, fmt.Errorf("gateway.%s: %w", i, err)
+			}
+			continue
+		}
 		for _, mount := range i.conf.Common().Mountpoints() {
 			root, ok := subject.Root(mount)
 			if !ok && len(p.Data.Roots) == 0 {
@@ -124,8 +130,29 @@ func (p *plan) streamOptions() (streams.Options, error) {
 	if len(o.Roots) == 0 {
 		o.Roots = streams.DefaultOptions().Roots
 	}
-	o.Roots = streams.MergeRoots(o.Roots)
-	return o, streams.CheckRoots(o.Roots)
+	o.Roots, o.Commands = streams.MergeRoots(o.Roots), streams.MergeRoots(o.Commands)
+	return o, streams.Check(o)
+}
+
+// addTopics has what devices of a message protocol say go to GW_DATA, and what
+// they are told to GW_COMMANDS.
+func addTopics(o *streams.Options, t gateway.Topical) error {
+	up, down := t.Topics()
+	for _, template := range up {
+		p, err := subject.Pattern(template)
+		if err != nil {
+			return err
+		}
+		o.Roots = append(o.Roots, p, streams.UntranslatedSubject(p))
+	}
+	for _, template := range down {
+		p, err := subject.Pattern(template)
+		if err != nil {
+			return err
+		}
+		o.Commands = append(o.Commands, p)
+	}
+	return nil
 }
 
 // decodeInstances reads the gateway block: "stomp.default { ... }", or the

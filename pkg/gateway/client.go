@@ -32,10 +32,12 @@ type client struct {
 	reported atomic.Int64  // unix time of the last dropped event
 	told     atomic.Uint64 // dropped, as of that event
 
-	sessions bool        // Hello.Session
-	woken    bool        // Hello.Wake: without a goodbye it sleeps on
-	session  Session     // found at Connect
-	asleep   atomic.Bool // the session service has taken over
+	lookup   func(name string) (string, bool) // message protocols: for templates of topics
+	commands bool                             // Hello.Commands
+	sessions bool                             // Hello.Session
+	woken    bool                             // Hello.Wake: without a goodbye it sleeps on
+	session  Session                          // found at Connect
+	asleep   atomic.Bool                      // the session service has taken over
 
 	mu     sync.Mutex
 	subs   map[string]*subscription

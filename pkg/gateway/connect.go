@@ -201,22 +201,20 @@ func (d door) newClient(h Hello, auth api.AuthResponse) (*client, error) {
 		Keepalive: int(h.Keepalive / time.Second), CleanStart: h.Clean, ConnectedAt: now,
 	}
 	c.key = c.info.ClientKey.String()
+	if d.inst.topical {
+		c.lookup = lookup
+	}
 	return c, nil
 }
 
-// mountpoint fills the template in. A value that would add levels or wildcards
-// is refused: it could reach into another client's topics.
+// mountpoint fills the template in. Message protocols have none.
 func (d door) mountpoint(lookup func(string) (string, bool)) (subject.Mount, error) {
-	var bad string
-	topic := subject.Expand(d.mount, func(name string) (string, bool) {
-		v, ok := lookup(name)
-		if ok && (v == "" || strings.ContainsAny(v, "/+#*>")) {
-			bad = name
-		}
-		return v, ok
-	})
-	if bad != "" {
-		return subject.Mount{}, api.Errorf(api.Denied, "connect", "%s is empty or has characters that a mountpoint cannot take", bad)
+	if d.inst.topical {
+		return subject.Mount{}, nil
+	}
+	topic, err := fill(d.mount, lookup)
+	if err != nil {
+		return subject.Mount{}, err
 	}
 	m, err := subject.NewMount(topic)
 	if err != nil {

@@ -42,6 +42,8 @@ type Inbound struct {
 	QoS         byte
 	Retain      bool // it was kept for new subscriptions; one that was just published is not, whatever its sender asked
 	Props       []Prop
+	Correlation string // of a command: its answers carry it
+	Response    string // of a command: the subject on which its sender wants to hear of it
 
 	topic func() string // Subject as a topic, made once for all receivers
 }
@@ -61,6 +63,10 @@ func newInbound(subj string, h nats.Header, payload []byte) *Inbound {
 			in.ContentType = v
 		case streams.HdrQoS:
 			in.QoS = qos(v)
+		case streams.HdrCorrelation:
+			in.Correlation = v
+		case streams.HdrResponse:
+			in.Response = v
 		case streams.HdrProps:
 			in.Props = decodeProps(v)
 		}

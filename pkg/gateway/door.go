@@ -33,6 +33,9 @@ type Hello struct {
 	// Wake: the device sleeps and fetches what waits for it. NotFound when its
 	// session is not asleep. An event Drained follows the last message.
 	Wake bool
+	// Commands, with Session: the main queue is delivered although nothing is
+	// subscribed: applications put commands for the device there.
+	Commands bool
 	// Notify is called when Wake or Kicked would yield, for edges that have no
 	// goroutine for each device. It comes from any goroutine, also from within a
 	// method of the client: it must neither block nor call the client.
@@ -55,6 +58,12 @@ type Client interface {
 	// PublishBatch does so with all messages or none, as one JetStream batch
 	// where they lie in one stream. One Acked event with tag follows.
 	PublishBatch(ctx context.Context, ms []Message, tag uint64) error
+	// Report hands a frame of a message protocol to JetStream as Publish does a
+	// message. An Event of kind Acked with its tag always follows.
+	Report(ctx context.Context, r Report) error
+	// Topic fills a template of a message protocol's configuration in; own has
+	// the protocol's variables. Denied when a value would make it another's topic.
+	Topic(template string, own func(name string) (string, bool)) (string, error)
 	// Subscribe returns when messages published from now on will be delivered.
 	// Blocking.
 	Subscribe(ctx context.Context, s Subscription) error

@@ -20,6 +20,7 @@ type Instance struct {
 	kind    Kind
 	name    string // "default"
 	conf    *InstanceConfig
+	topical bool // a message protocol
 	edge    Edge
 	rules   []api.Rule
 	metrics *metrics.Instance
@@ -56,6 +57,7 @@ func (n *Node) Start(ctx context.Context, k Kind, name string, c Config) (*Insta
 		metrics: n.Metrics.Instance(k.Proto, name, k.Frames...), started: time.Now().UTC(),
 		log: n.Log.With("proto", k.Proto, "instance", name),
 	}
+	_, i.topical = c.(Topical)
 	n.mu.Lock()
 	if n.instances[i.Name()] != nil {
 		n.mu.Unlock()

@@ -125,7 +125,7 @@ func (c *client) outgoing(m Message) (*nats.Msg, error) {
 	set(streams.HdrProto, c.info.Proto)
 	set(streams.HdrInstance, c.info.Instance)
 	set(streams.HdrClient, headerText(c.info.Client))
-	set(streams.HdrTs, time.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
+	set(streams.HdrTs, time.Now().UTC().Format(streams.TsFormat))
 	if c.info.Username != "" {
 		set(streams.HdrUser, headerText(c.info.Username))
 	}
@@ -142,9 +142,14 @@ func (c *client) outgoing(m Message) (*nats.Msg, error) {
 		set(streams.HdrProps, encodeProps(m.Props))
 	}
 	if m.ID != "" {
-		set(nats.MsgIdHdr, c.key+"."+strconv.FormatUint(c.info.Epoch, 36)+"."+m.ID)
+		set(nats.MsgIdHdr, c.messageID(m.ID))
 	}
 	return &nats.Msg{Subject: subj, Header: h, Data: m.Payload}, nil
+}
+
+// messageID makes the number that a protocol gives its messages unique.
+func (c *client) messageID(id string) string {
+	return c.key + "." + strconv.FormatUint(c.info.Epoch, 36) + "." + id
 }
 
 func (c *client) publishSubject(m Message) (string, error) {

@@ -18,6 +18,7 @@ func (c *client) openSession(ctx context.Context, h Hello) error {
 	req := api.OpenRequest{
 		ClientKey: c.info.ClientKey, Node: c.node.ID, Epoch: c.info.Epoch, Clean: h.Clean && !h.Wake, Wake: h.Wake,
 		Window: c.inst.conf.QueueWindow, Retx: c.retx(), Expiry: c.inst.conf.SessionExpiry,
+		Queue: h.Commands,
 	}
 	d := c.addQueue(api.MainQueue, func(ctx context.Context) error {
 		again := req
@@ -29,7 +30,7 @@ func (c *client) openSession(ctx context.Context, h Hello) error {
 	if err != nil {
 		return err
 	}
-	if req.Clean || !resp.Present {
+	if !h.Commands && (req.Clean || !resp.Present) {
 		c.dropQueue(d) // the first durable subscription makes another
 		return nil
 	}

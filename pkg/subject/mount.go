@@ -82,6 +82,24 @@ func Root(template string) (filter string, ok bool) {
 	return root, !Reserved(root)
 }
 
+// Pattern is the subject filter that covers all topics of a template: a level
+// with a variable is any level.
+func Pattern(template string) (string, error) {
+	levels := strings.Split(template, "/")
+	for i, level := range levels {
+		if Expand(level, func(string) (string, bool) { return "", true }) != level {
+			levels[i] = "+"
+		} else if wildcard(level) {
+			return "", fmt.Errorf("%w: %q", ErrWildcard, template)
+		}
+	}
+	all, err := FromFilter(strings.Join(levels, "/"))
+	if err != nil {
+		return "", err
+	}
+	return all[0], nil
+}
+
 // Expand fills ${name} and the short forms %c (clientid), %u (username) and %e
 // (endpoint_name) into a template. An unknown name stays as it is written.
 func Expand(template string, lookup func(name string) (string, bool)) string {

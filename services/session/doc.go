@@ -9,7 +9,7 @@
 // owner knows in memory lives with that lease (partition.go); the streams and
 // GW_SESSIONS are the truth.
 //
-//   - ownership shares the partitions: even shares, take-over after a death
+//   - ownership shares the partitions: even shares, take-over after a death (pkg/ownership)
 //     within 10 s, after a goodbye within 1 s.
 //   - fanout says which queues a message goes into, and stores copies in order.
 //     reader.go reads GW_DATA once for all partitions of a process.

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sluice/pkg/api"
-	"sluice/services/session/ownership"
+	"sluice/pkg/ownership"
 	"sluice/streams"
 )
 

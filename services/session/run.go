@@ -12,7 +12,7 @@ import (
 
 	"sluice/pkg/api"
 	"sluice/pkg/natsx"
-	"sluice/services/session/ownership"
+	"sluice/pkg/ownership"
 	"sluice/streams"
 )
 
@@ -53,7 +53,7 @@ func (s *Service) run(ctx context.Context) error {
 	}
 	return ownership.Run(ctx, ownership.Config{
 		Node: s.Node, Partitions: api.Partitions, TTL: s.LeaseTTL, Every: s.LeaseEvery, Log: s.Log,
-		Table: ownership.NewTable(s.JS, streams.Partitions), Work: s.lead, Settled: func(mine int) { s.expect.Store(int64(mine)); s.settled() },
+		Table: ownership.NewTable(s.JS, streams.Partitions, ""), Work: s.lead, Settled: func(mine int) { s.expect.Store(int64(mine)); s.settled() },
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 type options struct {
 	addr, login, passcode, host string
 	dest                        string // prefix of destinations
+	natsURL                     string
 	persistent                  bool
 	pids                        []string
 	clients, window, size, rate int
@@ -61,7 +62,8 @@ func run(args []string, out io.Writer) error {
 	f.StringVar(&o.host, "host", "/", "host header")
 	f.StringVar(&o.dest, "dest", "/topic/bench.", "prefix of destinations")
 	f.BoolVar(&o.persistent, "persistent", false, "send persistent:true")
-	scenario := f.String("scenario", "send", "send, fanout, latency, idle; MQTT-SN: sn-qos0, sn-qos1, sn-drain, sn-idle")
+	scenario := f.String("scenario", "send", "send, fanout, latency, idle; MQTT-SN: sn-qos0, sn-qos1, sn-drain, sn-idle; session service: sleepers, awaken")
+	f.StringVar(&o.natsURL, "nats", "", "URL of the NATS server, for sleepers and awaken")
 	f.IntVar(&o.clients, "clients", 10, "senders, receivers or idle clients")
 	f.IntVar(&o.window, "window", 32, "receipts that a client waits for at a time")
 	f.IntVar(&o.size, "size", 128, "bytes of a body, at least 16")
@@ -82,7 +84,8 @@ func run(args []string, out io.Writer) error {
 		return errors.New("-clients, -window and -rate must be positive, -size at least 16")
 	}
 	scenarios := map[string]func(options) (result, error){"send": send, "fanout": fanout, "latency": latency, "idle": idle,
-		"sn-qos0": publishSN(0), "sn-qos1": publishSN(1), "sn-drain": drainSN, "sn-idle": idleSN}
+		"sn-qos0": publishSN(0), "sn-qos1": publishSN(1), "sn-drain": drainSN, "sn-idle": idleSN,
+		"sleepers": sleepers, "awaken": awaken}
 	measure, known := scenarios[*scenario]
 	if !known {
 		return fmt.Errorf("unknown scenario %q, known are %v", *scenario, slices.Sorted(maps.Keys(scenarios)))

@@ -6,6 +6,7 @@ import (
 
 	"sluice/pkg/api"
 	"sluice/pkg/gateway"
+	"sluice/pkg/subject"
 )
 
 // Client is a scripted [gateway.Client]. Publishes are stored at once unless
@@ -31,6 +32,7 @@ type Client struct {
 // record is what the edge did.
 type record struct {
 	published []gateway.Message
+	reports   []gateway.Report
 	batches   [][]gateway.Message
 	sizes     map[uint64]int // of unanswered publishes and batches
 	subs      []gateway.Subscription
@@ -82,6 +84,41 @@ func (c *Client) Publish(_ context.Context, m gateway.Message) error {
 		c.push(gateway.Event{Kind: gateway.Acked, Tag: m.Tag})
 	}
 	return nil
+}
+
+// Report implements [gateway.Client].
+func (c *Client) Report(_ context.Context, r gateway.Report) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.denied("report", r.Topic); err != nil {
+		return err
+	}
+	c.reports = append(c.reports, r)
+	if c.manual {
+		c.inflight++
+		c.sizes[r.Tag] = 1
+		return nil
+	}
+	c.push(gateway.Event{Kind: gateway.Acked, Tag: r.Tag})
+	return nil
+}
+
+// Topic implements [gateway.Client].
+func (c *Client) Topic(template string, own func(name string) (string, bool)) (string, error) {
+	return subject.Expand(template, func(name string) (string, bool) {
+		if own != nil {
+			if v, ok := own(name); ok {
+				return v, true
+			}
+		}
+		switch name {
+		case "clientid":
+			return c.info.Client, true
+		case "username":
+			return c.info.Username, true
+		}
+		return "", false
+	}), nil
 }
 
 // PublishBatch implements [gateway.Client].

@@ -57,6 +57,15 @@ func TestClientPlaysNATS(t *testing.T) {
 	require.Equal(t, 1, calls)
 	require.ErrorIs(t, err, gateway.ErrNack)
 
+	topic, err := gc.Topic("x/${clientid}/${phone}/${else}", func(name string) (string, bool) { return "1", name == "phone" })
+	require.NoError(t, err)
+	require.Equal(t, "x/made-by-door/1/${else}", topic)
+	require.NoError(t, gc.Report(t.Context(), gateway.Report{Kind: "k", Topic: topic, Frame: []byte("f"), Tag: 9}))
+	require.Equal(t, topic, c.Reports()[0].Topic)
+	c.Ack(9, nil)
+	<-gc.Wake()
+	require.Equal(t, uint64(9), gc.Take(nil)[0].Tag)
+
 	untaken := c.Deliver("s", "a", Text("y"))
 	gc.Close(gateway.ErrKicked)
 	_, err = untaken.Result()

@@ -159,6 +159,13 @@ func (c *Client) Published() []gateway.Message {
 	return append([]gateway.Message(nil), c.published...)
 }
 
+// Reports are the frames that were accepted.
+func (c *Client) Reports() []gateway.Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]gateway.Report(nil), c.reports...)
+}
+
 // Batches are the batches that were accepted.
 func (c *Client) Batches() [][]gateway.Message {
 	c.mu.Lock()

@@ -16,26 +16,31 @@ import (
 	"sluice/pkg/subject"
 )
 
-// Keys: m.<node> says that a process takes part, p.<n> who owns a partition.
+// Keys: <prefix>m.<node> says that a process takes part, <prefix>p.<n> who owns
+// a partition.
 const (
 	memberKey    = "m."
 	partitionKey = "p."
 )
 
-// NewTable has the leases in a KV bucket.
-func NewTable(js jetstream.JetStream, bucket string) Table { return table{js, bucket} }
+// NewTable has the leases in a KV bucket, the keys of which begin with prefix:
+// "" or a name and a dot.
+func NewTable(js jetstream.JetStream, bucket, prefix string) Table {
+	return table{js: js, bucket: bucket, member: prefix + memberKey, partition: prefix + partitionKey}
+}
 
 type table struct {
-	js     jetstream.JetStream
-	bucket string
+	js                jetstream.JetStream
+	bucket            string
+	member, partition string
 }
 
 func (t table) Join(ctx context.Context, node string, ttl time.Duration) (Lease, error) {
-	return t.lease(ctx, memberKey+subject.Token(node), node, ttl)
+	return t.lease(ctx, t.member+subject.Token(node), node, ttl)
 }
 
 func (t table) Acquire(ctx context.Context, n int, node string, ttl time.Duration) (Lease, error) {
-	return t.lease(ctx, partitionKey+strconv.Itoa(n), node, ttl)
+	return t.lease(ctx, t.partition+strconv.Itoa(n), node, ttl)
 }
 
 func (t table) lease(ctx context.Context, key, node string, ttl time.Duration) (Lease, error) {
@@ -68,12 +73,12 @@ func (t table) Watch(ctx context.Context, changed func(State)) error {
 	if err != nil {
 		return fmt.Errorf("ownership: %s: %w", t.bucket, err)
 	}
-	w, err := kv.WatchFiltered(ctx, []string{memberKey + "*", partitionKey + "*"})
+	w, err := kv.WatchFiltered(ctx, []string{t.member + "*", t.partition + "*"})
 	if err != nil {
 		return fmt.Errorf("ownership: watch: %w", err)
 	}
 	defer func() { _ = w.Stop() }() // fails only when it has ended already
-	seen := view{members: map[string]string{}, held: map[int]string{}}
+	seen := view{partition: t.partition, members: map[string]string{}, held: map[int]string{}}
 	for whole := false; ; {
 		select {
 		case <-ctx.Done():
@@ -97,8 +102,9 @@ func (t table) Watch(ctx context.Context, changed func(State)) error {
 
 // view is what a watch has seen.
 type view struct {
-	members map[string]string // key -> process
-	held    map[int]string
+	partition string            // begins its keys
+	members   map[string]string // key -> process
+	held      map[int]string
 }
 
 // take reports whether something is different now: a renewal is no news.
@@ -107,7 +113,7 @@ func (v *view) take(e jetstream.KeyValueEntry) (news bool) {
 	if e.Operation() == jetstream.KeyValuePut {
 		node = string(e.Value())
 	}
-	if n, err := strconv.Atoi(strings.TrimPrefix(e.Key(), partitionKey)); err == nil {
+	if n, err := strconv.Atoi(strings.TrimPrefix(e.Key(), v.partition)); err == nil {
 		news = v.held[n] != node
 		v.held[n] = node
 		if node == "" {

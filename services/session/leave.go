@@ -14,6 +14,9 @@ func (p *partition) onUnsubscribe(ctx context.Context, cl *client, r api.Unsubsc
 	if err := cl.current(r.Epoch); err != nil {
 		return none, err
 	}
+	if asleepAgain := r.ID == "" && !r.Forget && cl.state == api.Awake; !asleepAgain && !p.whole.Load() {
+		return none, errEarly
+	}
 	rec, err := cl.record()
 	if err != nil {
 		return none, err
@@ -119,6 +122,10 @@ func (p *partition) onSleep(ctx context.Context, cl *client, r api.SleepRequest)
 func (p *partition) sleep(ctx context.Context, cl *client, rec api.Session, r api.SleepRequest) error {
 	was := rec
 	was.Subs = maps.Clone(rec.Subs)
+	early := !p.whole.Load()
+	if early && !p.keeps(rec, r.Filters) {
+		return errEarly
+	}
 	if len(r.Filters) > 0 {
 		if err := p.keep(ctx, cl, &rec, r.Filters); err != nil {
 			return err
@@ -130,6 +137,8 @@ func (p *partition) sleep(ctx context.Context, cl *client, rec api.Session, r ap
 	if same(was, rec) { // after waking up for a moment: the record needs no new date
 		cl.state, cl.node, cl.epoch = api.Asleep, "", r.Epoch
 		p.arm(cl, rec, time.Now())
+	} else if early {
+		return errEarly
 	} else if err := p.save(ctx, cl, rec); err != nil {
 		return err
 	}
@@ -137,6 +146,11 @@ func (p *partition) sleep(ctx context.Context, cl *client, rec api.Session, r ap
 		s.detach()
 	}
 	return nil
+}
+
+// keeps tells whether a record has these filters already.
+func (p *partition) keeps(rec api.Session, filters map[string]api.Filter) bool {
+	return len(filters) == 0 || reflect.DeepEqual(rec.Subs[api.MainQueue].Filters, filters)
 }
 
 // same tells whether two records differ only in what a sleeping client's need

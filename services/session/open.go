@@ -18,6 +18,9 @@ func (p *partition) onOpen(ctx context.Context, cl *client, r api.OpenRequest) (
 	if err := cl.current(r.Epoch); err != nil {
 		return resp, err
 	}
+	if !r.Wake && !p.whole.Load() {
+		return resp, errEarly
+	}
 	if r.Wake && cl.state != api.Asleep && cl.state != api.Awake {
 		return resp, api.Errorf(api.NotFound, "open", "the client does not sleep")
 	}

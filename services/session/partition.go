@@ -27,6 +27,9 @@ const (
 
 var errLeaseOver = errors.New("session: the lease is over")
 
+// errEarly is for what has to wait until everything is read.
+var errEarly = api.Errorf(api.Unavailable, "session", "the session service is starting, try later")
+
 // partition is one time of owning a partition: all that is known of its sessions
 // in memory lives and ends with it.
 type partition struct {
@@ -37,6 +40,7 @@ type partition struct {
 	pos   uint64 // up to here an owner before us has stored all copies
 
 	draining atomic.Bool   // nothing more is sent
+	whole    atomic.Bool   // everything is read that an owner before us wrote
 	joined   chan struct{} // closed when the fan-out reads for it
 	saved    atomic.Uint64 // the position that was written last
 
@@ -55,21 +59,16 @@ func (s *Service) lead(ctx context.Context, n int, lease ownership.Lease) error 
 	if p.pos, err = p.position(ctx); err != nil {
 		return err
 	}
-	if err := p.load(ctx); err != nil {
-		return err
-	}
-	if err := s.reader.join(ctx, p); err != nil {
-		return err
-	}
-	stopNotices, err := s.listen(streams.WakeSubject(n), p.onNotice)
-	if err != nil {
-		return err
-	}
-	defer stopNotices()
 	stopVerbs, err := p.serve(ctx)
 	if err != nil {
 		return err
 	}
+	stopNotices, err := p.restart(ctx)
+	if err != nil {
+		stopVerbs()
+		return err
+	}
+	defer stopNotices()
 	s.owned.add(p)
 	s.settled()
 	p.deliverAll()
@@ -77,6 +76,22 @@ func (s *Service) lead(ctx context.Context, n int, lease ownership.Lease) error 
 	stopVerbs()
 	p.drain()
 	return context.Cause(ctx)
+}
+
+// restart brings everything to where it was under the owner before us: the
+// records, the fan-out, the notices. Until it is over only devices that wake up
+// are served, since for them no record changes.
+func (p *partition) restart(ctx context.Context) (stopNotices func(), err error) {
+	if err := p.loader.load(ctx, p); err != nil {
+		return nil, err
+	}
+	if err := p.reader.join(ctx, p); err != nil {
+		return nil, err
+	}
+	if stopNotices, err = p.listen(streams.WakeSubject(p.n), p.onNotice); err == nil {
+		p.whole.Store(true)
+	}
+	return stopNotices, err
 }
 
 // deliverAll has delivery begin to the clients that the records say are there.

@@ -17,57 +17,6 @@ import (
 	"sluice/streams"
 )
 
-// loadTries and loadPause are for replicas that are late.
-const (
-	loadTries = 10
-	loadPause = 100 * time.Millisecond
-)
-
-// load reads the records of a partition. A watch may be served by a replica that
-// lacks the last writes of the owner before us: so with replicas it is repeated
-// until it shows nothing new, for a second at most.
-func (p *partition) load(ctx context.Context) error {
-	info, err := p.records.state(ctx)
-	if err != nil {
-		return err
-	}
-	for range loadTries {
-		fresh, err := p.loadOnce(ctx)
-		if err != nil {
-			return err
-		}
-		if info.Config.Replicas <= 1 || fresh == 0 {
-			break
-		}
-		pause(ctx, loadPause)
-	}
-	return context.Cause(ctx)
-}
-
-func (p *partition) loadOnce(ctx context.Context) (fresh int, err error) {
-	w, err := p.sessions.Watch(ctx, strconv.Itoa(p.n)+".>")
-	if err != nil {
-		return 0, fmt.Errorf("session: load: %w", err)
-	}
-	defer func() { _ = w.Stop() }() // fails only when it has ended already
-	for {
-		select {
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
-		case e, ok := <-w.Updates():
-			if !ok {
-				return 0, errors.New("session: load: the watch ended")
-			}
-			if e == nil {
-				return fresh, nil
-			}
-			if e.Operation() == jetstream.KeyValuePut && p.loadOne(e.Key(), e.Value(), e.Revision()) {
-				fresh++
-			}
-		}
-	}
-}
-
 // loadOne takes what a record says, unless it is known already.
 func (p *partition) loadOne(key string, value []byte, rev uint64) (fresh bool) {
 	_, name, _ := strings.Cut(key, ".")

@@ -17,7 +17,7 @@ import (
 )
 
 // run is the life of this process's part. Its goroutines: ownership with one a
-// partition, the reader of GW_DATA, the workers, the wheel, the sweep, the watch
+// partition, the reader of GW_DATA, the loader of GW_SESSIONS, the workers, the wheel, the sweep, the watch
 // of the nodes, and one for each of two subscriptions; run waits for all of them.
 func (s *Service) run(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
@@ -47,6 +47,7 @@ func (s *Service) run(ctx context.Context) error {
 	busy.Go(func() { s.wheel.Run(working) })
 	busy.Go(func() { s.sweep(working) })
 	busy.Go(func() { s.reader.run(working) })
+	busy.Go(func() { s.loader.run(working) })
 	busy.Go(func() { s.watchNodes(working) })
 	for range enders {
 		busy.Go(func() { s.expire(working) })

@@ -52,6 +52,7 @@ type Service struct {
 	idx     *fanout.Index
 	lanes   *fanout.Lanes
 	reader  *reader
+	loader  *loader
 	pool    *pool
 	wheel   *wheel.Wheel[alarm]
 	handles *handles
@@ -81,7 +82,7 @@ func New(c Config) *Service {
 		idx:  fanout.NewIndex(), pool: newPool(), handles: newHandles(),
 	}
 	s.lanes = fanout.NewLanes(s.sendCopy)
-	s.reader = newReader(s)
+	s.reader, s.loader = newReader(s), newLoader(s)
 	s.wheel = wheel.New(tick, alarm.ring)
 	s.expect.Store(-1)
 	s.owned.of = map[int]*partition{}

@@ -32,6 +32,9 @@ func (p *partition) onSubscribe(ctx context.Context, cl *client, r api.Subscribe
 	if err := cl.current(r.Epoch); err != nil {
 		return none, err
 	}
+	if !p.whole.Load() {
+		return none, errEarly
+	}
 	rec, err := cl.record()
 	if err != nil {
 		return none, err

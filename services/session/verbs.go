@@ -86,6 +86,9 @@ func handle[Req, Resp any](ctx context.Context, p *partition, m *nats.Msg, f fun
 	}
 	cl := p.client(who.String())
 	defer p.release(cl)
+	if !p.whole.Load() && cl.rev == 0 {
+		cl.unsure = true // its record may not have been read yet
+	}
 	if err := p.settle(ctx, cl); err != nil {
 		p.answer(m, nil, unavailable(err))
 		return

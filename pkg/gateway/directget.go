@@ -20,7 +20,7 @@ type directGet struct {
 	NextFor   string   `json:"next_by_subj,omitempty"`
 	Seq       uint64   `json:"seq,omitempty"`       // the first that is wanted
 	UpToSeq   uint64   `json:"up_to_seq,omitempty"` // of MultiLast: as it was then
-	Batch     int      `json:"batch,omitempty"`
+	Batch     int      `json:"batch"` // messages of a page at most
 	MaxBytes  int      `json:"max_bytes,omitempty"` // with headers; the message that reaches it is the last
 }
 
@@ -47,7 +47,8 @@ func (n *Node) directGet(ctx context.Context, stream string, req directGet, f fu
 		return page{}, err
 	}
 	inbox := n.NC.NewRespInbox()
-	sub, err := n.NC.SubscribeSync(inbox)
+	answers := make(chan *nats.Msg, req.Batch+1) // a page and its end: SubscribeSync would make room for 65536
+	sub, err := n.NC.ChanSubscribe(inbox, answers)
 	if err != nil {
 		return page{}, err
 	}
@@ -57,7 +58,7 @@ func (n *Node) directGet(ctx context.Context, stream string, req directGet, f fu
 	}
 	var p page
 	for {
-		m, err := sub.NextMsgWithContext(ctx)
+		m, err := nextAnswer(ctx, answers)
 		if err != nil {
 			return p, err
 		}
@@ -70,6 +71,20 @@ func (n *Node) directGet(ctx context.Context, stream string, req directGet, f fu
 		}
 		p.last = seq
 		f(seq, m)
+	}
+}
+
+// nextAnswer is one, or the end. Without a connection none comes until ctx ends; a
+// server that knows nothing of the stream says so by a status.
+func nextAnswer(ctx context.Context, answers <-chan *nats.Msg) (*nats.Msg, error) {
+	select {
+	case m := <-answers:
+		if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+			return nil, nats.ErrNoResponders
+		}
+		return m, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

@@ -19,7 +19,7 @@ const perAddress = 20_000
 func (o options) sensor(i int, clean bool) (*sim.MQTTSN, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	from := &net.UDPAddr{IP: net.IPv4(127, 0, 1, byte(2+i/perAddress))}
+	from := &net.UDPAddr{IP: net.IPv4(127, 0, 1, byte(2+i/perAddress%200))}
 	return sim.DialMQTTSN(ctx, sim.MQTTSNOptions{
 		ClientID: "bench-" + strconv.Itoa(i), Clean: clean, AutoAck: true, Retry: 2 * time.Second, Retries: 30,
 		Dial: func(ctx context.Context) (net.Conn, error) {
@@ -119,17 +119,8 @@ func drainSN(o options) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	p := o
-	p.clients = 1
-	from, err := p.sensor(1<<20, true)
-	if err != nil {
+	if err := o.oneEach(ctx); err != nil {
 		return result{}, err
-	}
-	defer from.Cut()
-	for i := range all {
-		if err := from.Publish(ctx, "bench/"+strconv.Itoa(i), make([]byte, o.size), 1, false); err != nil {
-			return result{}, err
-		}
 	}
 	time.Sleep(o.seconds)
 	var missing atomic.Int64
@@ -146,6 +137,29 @@ func drainSN(o options) (result, error) {
 	})
 	r.Lost = missing.Load()
 	return r, err
+}
+
+// oneEach publishes a message for every client. A device can register so many
+// topics and no more, so it takes several.
+func (o options) oneEach(ctx context.Context) error {
+	const topics = 1000
+	var from *sim.MQTTSN
+	for i := range o.clients {
+		if i%topics == 0 {
+			if from != nil {
+				from.Cut()
+			}
+			var err error
+			if from, err = o.sensor(1<<20+i, true); err != nil {
+				return err
+			}
+		}
+		if err := from.Publish(ctx, "bench/"+strconv.Itoa(i), make([]byte, o.size), 1, false); err != nil {
+			return err
+		}
+	}
+	from.Cut()
+	return nil
 }
 
 // idleSN is idle for MQTT-SN clients.

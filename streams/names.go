@@ -60,6 +60,10 @@ const (
 	HdrContentType = "Content-Type"
 )
 
+// HdrMQTT is the QoS of what a client of nats-server's own MQTT published; the
+// server writes it.
+const HdrMQTT = "Nmqtt-Pub"
+
 // TsFormat is that of HdrTs.
 const TsFormat = "2006-01-02T15:04:05.000Z"
 

@@ -63,6 +63,10 @@ func newInbound(subj string, h nats.Header, payload []byte) *Inbound {
 			in.ContentType = v
 		case streams.HdrQoS:
 			in.QoS = qos(v)
+		case streams.HdrMQTT:
+			if _, ours := h[streams.HdrQoS]; !ours {
+				in.QoS = qos(v)
+			}
 		case streams.HdrCorrelation:
 			in.Correlation = v
 		case streams.HdrResponse:

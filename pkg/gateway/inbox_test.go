@@ -3,9 +3,11 @@ package gateway
 import (
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"sluice/pkg/subject"
+	"sluice/streams"
 )
 
 func delivered(sub string, seq uint64, size int) Event {
@@ -89,4 +91,21 @@ func TestDelivery(t *testing.T) {
 	c := &client{mount: m}
 	require.Equal(t, "a.b", c.unmount(d.Msg)) // a dot in a topic
 	require.Equal(t, "other/x", c.unmount(newInbound("other.x", nil, nil)))
+}
+
+// TestQoSOfAMessage: the door writes it, and nats-server for clients of its MQTT
+// listener; an application that says nothing means 0.
+func TestQoSOfAMessage(t *testing.T) {
+	for _, c := range []struct {
+		header nats.Header
+		want   byte
+	}{
+		{nil, 0},
+		{nats.Header{streams.HdrQoS: {"2"}}, 2},
+		{nats.Header{streams.HdrMQTT: {"1"}}, 1},
+		{nats.Header{streams.HdrMQTT: {"2"}, streams.HdrQoS: {"1"}}, 1},
+		{nats.Header{streams.HdrMQTT: {"9"}}, 0},
+	} {
+		require.Equal(t, c.want, newInbound("iot.a", c.header, nil).QoS, c.header)
+	}
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real clients against a running sluice: stompit, stomp.js, stomp.py, mosquitto.
+# Real clients against a running sluice: stompit, stomp.js, stomp.py, mosquitto, mqtt.js.
 # No MQTT-SN client is in a package registry: there the simulated device is the
 # client, and tshark reads what both sides put on the wire.
 #
@@ -14,7 +14,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-npm_packages=(stompit@1.0.0 @stomp/stompjs@7.5.0 @stomp/tcp-wrapper@1.0.1 ws@8.23.0)
+npm_packages=(stompit@1.0.0 @stomp/stompjs@7.5.0 @stomp/tcp-wrapper@1.0.1 ws@8.23.0 mqtt@5.16.0)
 client_timeout=60 # seconds for one script; each takes below 20 on an idle machine
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/sluice-interop.XXXXXX")
@@ -116,7 +116,8 @@ start_server() {
       STOMP_TCP=$(address "stomp.default tcp") STOMP_WS=$(address "stomp.default ws")
       STOMP_TLS=$(address "stomp.default tls") STOMP_WSS=$(address "stomp.default wss")
       MQTT=$(address "mqtt (nats-server)") STOMP_CA=$tmp/cert.pem
-      export STOMP_TCP STOMP_WS STOMP_TLS STOMP_WSS MQTT STOMP_CA
+      MQTTSN=$(address "mqttsn.default udp") SNECHO=$tmp/snecho
+      export MQTTSN SNECHO STOMP_TCP STOMP_WS STOMP_TLS STOMP_WSS MQTT STOMP_CA
       return
     fi
     sleep 0.1
@@ -176,9 +177,10 @@ main() {
   : >"$tmp/results"
   (cd "$root" && CGO_ENABLED=0 go build -o "$tmp/sluice" ./cmd/sluice) || die "sluice does not compile"
   (cd "$root" && CGO_ENABLED=0 go build -o "$tmp/sntrace" ./tests/interop/sntrace) || die "sntrace does not compile"
+  (cd "$root" && CGO_ENABLED=0 go build -o "$tmp/snecho" ./tests/interop/snecho) || die "snecho does not compile"
   certificate
   local node=yes python=yes mosquitto=yes tshark=yes
-  node_clients || { node=; missing "stompit, stomp.js" "node, npm or the packages ${npm_packages[*]} cannot be installed"; }
+  node_clients || { node=; missing "stompit, stomp.js, mqtt.js" "node, npm or the packages ${npm_packages[*]} cannot be installed"; }
   python_client || { python=; missing "stomp.py" "the Debian package python3-stomp cannot be installed"; }
   mosquitto_client || { mosquitto=; missing "mosquitto" "the Debian packages mosquitto-clients and python3-stomp cannot be installed"; }
   wireshark || { tshark=; missing "tshark" "the Debian package tshark cannot be installed"; }
@@ -186,6 +188,7 @@ main() {
   if [ -n "$node" ]; then
     run stompit node "$tmp/js/stompit.mjs"
     run stomp.js node "$tmp/js/stompjs.mjs"
+    run mqtt.js node "$tmp/js/mqttjs.mjs"
   fi
   if [ -n "$python" ]; then run stomp.py /usr/bin/python3 -B "$here/stomp_py.py"; fi
   if [ -n "$mosquitto" ]; then run mosquitto /usr/bin/python3 -B "$here/mosquitto.py"; fi

@@ -62,7 +62,7 @@ func TestEnsureMakesAll(t *testing.T) {
 	ctx, js := server(t)
 	require.NoError(t, streams.Ensure(ctx, js, streams.DefaultOptions()))
 	require.Equal(t, []string{
-		"GW_AUDIT", "GW_DATA", "GW_DEAD", "GW_EVENTS", "GW_QUEUE_0", "GW_RETAINED", "GW_WORK",
+		"GW_AUDIT", "GW_DATA", "GW_DEAD", "GW_EVENTS", "GW_QUEUE_0", "GW_RAW", "GW_RETAINED", "GW_WORK",
 		"KV_GW_BANNED", "KV_GW_CLIENTS", "KV_GW_NODES", "KV_GW_PARTITIONS", "KV_GW_SESSIONS", "KV_GW_USERS",
 	}, names(t, ctx, js))
 
@@ -81,6 +81,7 @@ func TestEnsureMakesAll(t *testing.T) {
 	for name, want := range map[string]stream{
 		streams.Data:     {"iot.>", 3 * day, time.Minute, -1, -1, jetstream.LimitsPolicy, jetstream.DiscardOld, true, true},
 		streams.Retained: {"gw.ret.>", 0, time.Minute, 1, -1, jetstream.LimitsPolicy, jetstream.DiscardOld, true, false},
+		streams.Raw:      {"gw.raw.>", 3 * day, time.Minute, -1, -1, jetstream.LimitsPolicy, jetstream.DiscardOld, false, false},
 		streams.Work:     {"gw.work.>", 0, time.Minute, 100_000, -1, jetstream.WorkQueuePolicy, jetstream.DiscardNew, true, true},
 		streams.Queue:    {"gw.q.>", 0, 10 * time.Minute, 1000, -1, jetstream.LimitsPolicy, jetstream.DiscardNew, true, false},
 		streams.Dead:     {"gw.dead.>", 30 * day, 10 * time.Minute, -1, -1, jetstream.LimitsPolicy, jetstream.DiscardOld, false, false},
@@ -111,6 +112,26 @@ func TestEnsureMakesAll(t *testing.T) {
 		require.Equal(t, marker, c.SubjectDeleteMarkerTTL, name)
 		require.Equal(t, jetstream.FileStorage, c.Storage, name)
 		require.Zero(t, c.MaxAge, name)
+	}
+}
+
+// TestCommands: what applications tell devices has a stream where there is a
+// protocol that takes it, and is stored once.
+func TestCommands(t *testing.T) {
+	ctx, js := server(t)
+	o := streams.DefaultOptions()
+	o.Roots, o.Commands = []string{"iot.>", "jt808.*.*.up"}, []string{"jt808.*.*.dn"}
+	require.NoError(t, streams.Ensure(ctx, js, o))
+	require.Equal(t, []string{"jt808.*.*.dn"}, configOf(t, ctx, js, streams.Commands).Subjects)
+	ack, err := js.Publish(ctx, "jt808.a.b.dn", []byte("x"))
+	require.NoError(t, err)
+	require.Equal(t, streams.Commands, ack.Stream)
+	o.Commands = []string{"tcp.*.dn"} // another process's
+	require.NoError(t, streams.Ensure(ctx, js, o))
+	require.Equal(t, []string{"jt808.*.*.dn", "tcp.*.dn"}, configOf(t, ctx, js, streams.Commands).Subjects)
+	for _, bad := range []string{"iot.x", "jt808.a.b.up", "*.dn", "gw.x", "a..b", ""} {
+		o.Commands = []string{bad}
+		require.ErrorContains(t, streams.Check(o), "topic of commands", bad)
 	}
 }
 
@@ -195,7 +216,7 @@ func TestEnsureAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	require.NoError(t, errors.Join(errs...))
-	require.Len(t, names(t, ctx, js), 13)
+	require.Len(t, names(t, ctx, js), 14)
 }
 
 func TestEnsureRefuses(t *testing.T) {

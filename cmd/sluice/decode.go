@@ -29,6 +29,7 @@ func decodeCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			protocolDecoder("stomp", decodeSTOMP, &cli.StringFlag{Name: "version", Value: "1.2", Usage: "negotiated version: 1.0, 1.1 or 1.2"}),
 			protocolDecoder("mqttsn", decodeMQTTSN),
+			protocolDecoder("jt808", decodeJT808, flags808...),
 		},
 	}
 }

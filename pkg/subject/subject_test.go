@@ -221,3 +221,23 @@ func BenchmarkPublishSubject(b *testing.B) {
 		}
 	}
 }
+
+func TestPattern(t *testing.T) {
+	for template, want := range map[string]string{
+		"jt808/${clientid}/${phone}/up": "jt808.*.*.up",
+		"tcp/%c/dn":                     "tcp.*.dn",
+		"a/dev-${clientid}/b.c":         "a.*.b//c",
+		"plain/topic":                   "plain.topic",
+		"a/${x}":                        "a.*",
+	} {
+		got, err := subject.Pattern(template)
+		if err != nil || got != want {
+			t.Errorf("%s: %q, %v", template, got, err)
+		}
+	}
+	for _, bad := range []string{"", "a/+/b", "a/#", "a b/${x}"} {
+		if got, err := subject.Pattern(bad); err == nil {
+			t.Errorf("%q: %q", bad, got)
+		}
+	}
+}

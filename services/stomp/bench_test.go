@@ -32,6 +32,8 @@ func (s *swift) Publish(_ context.Context, m gateway.Message) error {
 	return nil
 }
 func (s *swift) PublishBatch(context.Context, []gateway.Message, uint64) error { return nil }
+func (s *swift) Report(context.Context, gateway.Report) error                  { return nil }
+func (s *swift) Topic(string, func(string) (string, bool)) (string, error)     { return "", nil }
 func (s *swift) Subscribe(context.Context, gateway.Subscription) error         { return nil }
 func (s *swift) Unsubscribe(context.Context, string, bool) error               { return nil }
 func (s *swift) Wake() <-chan struct{}                                         { return s.wake }

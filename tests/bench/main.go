@@ -25,6 +25,7 @@ type options struct {
 	persistent                  bool
 	pids                        []string
 	clients, window, size, rate int
+	first                       int // number of the first MQTT-SN client
 	seconds                     time.Duration
 }
 
@@ -62,9 +63,10 @@ func run(args []string, out io.Writer) error {
 	f.StringVar(&o.host, "host", "/", "host header")
 	f.StringVar(&o.dest, "dest", "/topic/bench.", "prefix of destinations")
 	f.BoolVar(&o.persistent, "persistent", false, "send persistent:true")
-	scenario := f.String("scenario", "send", "send, fanout, latency, idle; MQTT-SN: sn-qos0, sn-qos1, sn-drain, sn-idle; session service: sleepers, awaken")
+	scenario := f.String("scenario", "send", "send, fanout, latency, idle; MQTT-SN: sn-qos0, sn-qos1, sn-fanout, sn-drain, sn-idle; session service: sleepers, awaken")
 	f.StringVar(&o.natsURL, "nats", "", "URL of the NATS server, for sleepers and awaken")
 	f.IntVar(&o.clients, "clients", 10, "senders, receivers or idle clients")
+	f.IntVar(&o.first, "first", 0, "number of the first client, for several programs at once (MQTT-SN)")
 	f.IntVar(&o.window, "window", 32, "receipts that a client waits for at a time")
 	f.IntVar(&o.size, "size", 128, "bytes of a body, at least 16")
 	f.IntVar(&o.rate, "rate", 2000, "latency: messages a second")
@@ -84,7 +86,7 @@ func run(args []string, out io.Writer) error {
 		return errors.New("-clients, -window and -rate must be positive, -size at least 16")
 	}
 	scenarios := map[string]func(options) (result, error){"send": send, "fanout": fanout, "latency": latency, "idle": idle,
-		"sn-qos0": publishSN(0), "sn-qos1": publishSN(1), "sn-drain": drainSN, "sn-idle": idleSN,
+		"sn-qos0": publishSN(0), "sn-qos1": publishSN(1), "sn-fanout": fanoutSN, "sn-drain": drainSN, "sn-idle": idleSN,
 		"sleepers": sleepers, "awaken": awaken}
 	measure, known := scenarios[*scenario]
 	if !known {

@@ -19,9 +19,9 @@ const perAddress = 20_000
 func (o options) sensor(i int, clean bool) (*sim.MQTTSN, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	from := &net.UDPAddr{IP: net.IPv4(127, 0, 1, byte(2+i/perAddress%200))}
+	from := &net.UDPAddr{IP: net.IPv4(127, 0, 1, byte(2+(o.first+i)/perAddress%200))}
 	return sim.DialMQTTSN(ctx, sim.MQTTSNOptions{
-		ClientID: "bench-" + strconv.Itoa(i), Clean: clean, AutoAck: true, Retry: 2 * time.Second, Retries: 30,
+		ClientID: "bench-" + strconv.Itoa(o.first+i), Clean: clean, AutoAck: true, Retry: 2 * time.Second, Retries: 30,
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return (&net.Dialer{LocalAddr: from}).DialContext(ctx, "udp", o.addr)
 		},
@@ -104,6 +104,52 @@ func publishSN(qos int8) func(options) (result, error) {
 			return n.Load(), nil
 		})
 	}
+}
+
+// fanoutSN: one publisher with QoS 1, clients receivers of its topic with QoS 0.
+func fanoutSN(o options) (result, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var n atomic.Int64
+	var receiving sync.WaitGroup
+	all, err := o.sensors(true, func(_ int, d *sim.MQTTSN) error {
+		_, err := d.Subscribe(ctx, "bench/fan", 0)
+		receiving.Go(func() {
+			for {
+				if _, err := d.Next(ctx); err != nil {
+					return
+				}
+				n.Add(1)
+			}
+		})
+		return err
+	})
+	defer func() { cutAll(all); cancel(); receiving.Wait() }()
+	if err != nil {
+		return result{}, err
+	}
+	from, err := o.sensor(1<<20, true)
+	if err != nil {
+		return result{}, err
+	}
+	defer from.Cut()
+	var want int64
+	r, err := o.measured(func() (int64, error) {
+		for end := time.Now().Add(o.seconds); time.Now().Before(end); want += int64(o.clients) {
+			if err := from.Publish(ctx, "bench/fan", make([]byte, o.size), 1, false); err != nil {
+				return 0, err
+			}
+		}
+		for seen, since := n.Load(), time.Now(); n.Load() < want && time.Since(since) < quiet; {
+			time.Sleep(time.Millisecond)
+			if now := n.Load(); now > seen {
+				seen, since = now, time.Now()
+			}
+		}
+		return n.Load(), nil
+	})
+	r.Lost = want - r.N
+	return r, err
 }
 
 // drainSN: sleeping clients with one message each wake up, fetch it, and sleep on.

@@ -126,7 +126,7 @@ func TestPacketsComeTogether(t *testing.T) {
 			wire, err := Append(nil, f)
 			require.NoError(t, err)
 			read, _ := split(wire, 0)
-			require.Equal(t, []item{{frame: f}}, read)
+			require.Equal(t, []piece{{frame: f}}, read)
 			if g.Add(f.Header, time.Time{}) {
 				complete++
 			}
@@ -216,7 +216,7 @@ func FuzzSplitter(f *testing.F) {
 			wire, err := Append(nil, w.frame)
 			require.NoError(t, err)
 			again, _ := split(wire, 0)
-			require.Equal(t, []item{{frame: w.frame}}, again)
+			require.Equal(t, []piece{{frame: w.frame}}, again)
 		}
 	})
 }

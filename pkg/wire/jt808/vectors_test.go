@@ -81,14 +81,14 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// item is what came out of a stream: a frame, or why there is none.
-type item struct {
+// piece is what came out of a stream: a frame, or why there is none.
+type piece struct {
 	frame Frame
 	err   error
 }
 
 // split reads a stream in chunks of n bytes, 0 for all at once.
-func split(stream []byte, n int) (all []item, s *Splitter) {
+func split(stream []byte, n int) (all []piece, s *Splitter) {
 	s = NewSplitter(0)
 	if n == 0 {
 		n = max(len(stream), 1)
@@ -106,7 +106,7 @@ func split(stream []byte, n int) (all []item, s *Splitter) {
 			if err == nil {
 				f, err = Parse(append([]byte(nil), content...))
 			}
-			all = append(all, item{f, err})
+			all = append(all, piece{f, err})
 		}
 	}
 	return all, s
@@ -162,7 +162,7 @@ func TestVectorFrames(t *testing.T) {
 				wire, err := Append(nil, f)
 				require.NoError(t, err, v.Name)
 				again, _ := split(wire, 0)
-				require.Equal(t, []item{{frame: f}}, again, v.Name)
+				require.Equal(t, []piece{{frame: f}}, again, v.Name)
 				require.Equal(t, v.Hex, hex.EncodeToString(wire), v.Name)
 			case v.Expect == "error":
 				_, err := single(t, v, chunk)

@@ -33,7 +33,6 @@ type client struct {
 	told     atomic.Uint64 // dropped, as of that event
 
 	lookup   func(name string) (string, bool) // message protocols: for templates of topics
-	commands bool                             // Hello.Commands
 	sessions bool                             // Hello.Session
 	woken    bool                             // Hello.Wake: without a goodbye it sleeps on
 	session  Session                          // found at Connect

@@ -28,6 +28,10 @@ func Ensure(ctx context.Context, js jetstream.JetStream, o Options) error {
 			return fmt.Errorf("streams: %s: %w", c.Name, err)
 		}
 	}
+	media := jetstream.ObjectStoreConfig{Bucket: Media, Description: "data of devices that is not for JSON", Storage: jetstream.FileStorage, Replicas: o.Replicas, TTL: o.DataMaxAge}
+	if err := eventually(ctx, func() error { return ensureMedia(ctx, js, media, o.Keep) }); err != nil {
+		return fmt.Errorf("streams: %s: %w", Media, err)
+	}
 	for _, c := range bucketConfigs(o) {
 		if err := eventually(ctx, func() error { return ensureBucket(ctx, js, c, o.Keep) }); err != nil {
 			return fmt.Errorf("streams: %s: %w", c.Bucket, err)
@@ -141,6 +145,17 @@ func ensureBucket(ctx context.Context, js jetstream.JetStream, c jetstream.KeyVa
 	}
 	if errors.Is(err, jetstream.ErrBucketExists) {
 		_, err = js.UpdateKeyValue(ctx, c)
+	}
+	return err
+}
+
+func ensureMedia(ctx context.Context, js jetstream.JetStream, c jetstream.ObjectStoreConfig, keep bool) error {
+	_, err := js.CreateObjectStore(ctx, c)
+	if errors.Is(err, jetstream.ErrBucketExists) && !keep {
+		_, err = js.UpdateObjectStore(ctx, c)
+	}
+	if errors.Is(err, jetstream.ErrBucketExists) {
+		return nil
 	}
 	return err
 }

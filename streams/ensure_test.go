@@ -63,7 +63,7 @@ func TestEnsureMakesAll(t *testing.T) {
 	require.NoError(t, streams.Ensure(ctx, js, streams.DefaultOptions()))
 	require.Equal(t, []string{
 		"GW_AUDIT", "GW_DATA", "GW_DEAD", "GW_EVENTS", "GW_QUEUE_0", "GW_RAW", "GW_RETAINED", "GW_WORK",
-		"KV_GW_BANNED", "KV_GW_CLIENTS", "KV_GW_NODES", "KV_GW_PARTITIONS", "KV_GW_SESSIONS", "KV_GW_USERS",
+		"KV_GW_BANNED", "KV_GW_CLIENTS", "KV_GW_NODES", "KV_GW_PARTITIONS", "KV_GW_SESSIONS", "KV_GW_USERS", "OBJ_GW_MEDIA",
 	}, names(t, ctx, js))
 
 	type stream struct {
@@ -216,7 +216,7 @@ func TestEnsureAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	require.NoError(t, errors.Join(errs...))
-	require.Len(t, names(t, ctx, js), 14)
+	require.Len(t, names(t, ctx, js), 15)
 }
 
 func TestEnsureRefuses(t *testing.T) {

@@ -33,6 +33,9 @@ const (
 	Banned     = "GW_BANNED"     // bans
 )
 
+// Media is the object store of data that is not for JSON: pictures of devices.
+const Media = "GW_MEDIA"
+
 // Headers written by the door, and by nobody else.
 const (
 	HdrProto    = "Gw-Proto"
@@ -52,6 +55,7 @@ const (
 	HdrQueue    = "Gw-Queue"   // in dead letters: the queue they come from
 	HdrReason   = "Gw-Reason"  // in dead letters
 	HdrDrained  = "Gw-Drained" // to an edge: nothing waits any more for a client that woke up
+	HdrForm     = "Gw-Form"    // in GW_RAW: words of the edge on how the frame is to be read, such as the edition
 	HdrRaw      = "Gw-Raw"     // of what was translated: <partition>.<GW_RAW sequence>
 	// Of a command: the sender's word for it, which its answers carry, and the
 	// subject where it wants errors and the device's general answers.

@@ -25,6 +25,7 @@ type Report struct {
 	Kind  string // what it is, one token: the message id of JT/T 808, "0200"
 	Topic string // where it is published once it is translated: see Client.Topic
 	Frame []byte // as the device sent it; kept until stored: the caller must not reuse it
+	Form  string // words for the translator on how the frame is to be read
 	// ID is set when the protocol numbers its frames: makes repeats single.
 	ID string
 	// Correlation is that of the command which this frame answers.
@@ -67,6 +68,9 @@ func (c *client) raw(r Report) (*nats.Msg, error) {
 	}
 	if r.Correlation != "" {
 		h[streams.HdrCorrelation] = []string{headerText(r.Correlation)}
+	}
+	if r.Form != "" {
+		h[streams.HdrForm] = []string{headerText(r.Form)}
 	}
 	if r.ID != "" {
 		h[nats.MsgIdHdr] = []string{c.messageID(r.ID)}

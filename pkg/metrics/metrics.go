@@ -30,6 +30,7 @@ type Metrics struct {
 	retries, panics                          prometheus.Counter
 	stored, refused                          prometheus.Observer // gw_publish_ack_seconds
 	dead                                     *enum
+	translated                               *prometheus.CounterVec
 }
 
 // New makes the collectors with those of the Go runtime and the process.
@@ -50,6 +51,7 @@ func New(version string) *Metrics {
 		subscriptions: f.gauge("gw_subscriptions", "distinct filters that the process subscribes to in NATS").WithLabelValues(),
 		retries:       f.counter("gw_retries_total", "publishes and deliveries tried again").WithLabelValues(),
 		panics:        f.counter("gw_panics_total", "panics that a guard caught").WithLabelValues(),
+		translated:    f.counter("gw_translated_total", "messages made of raw frames, or raw because they could not be read", "proto", "result"),
 		stored:        ack.WithLabelValues("ok"),
 		refused:       ack.WithLabelValues("failed"),
 		dead:          newEnum(dead, nil, dynamic, "max_deliver", "expired", "refused"),
@@ -122,6 +124,18 @@ func (m *Metrics) Dead(reason string) {
 	if m != nil {
 		m.dead.get(reason).Inc()
 	}
+}
+
+// Translated counts what became of raw frames.
+func (m *Metrics) Translated(proto string, ok bool) {
+	if m == nil {
+		return
+	}
+	result := "ok"
+	if !ok {
+		result = "raw"
+	}
+	m.translated.WithLabelValues(proto, result).Inc()
 }
 
 // Panic counts a panic that a guard caught.

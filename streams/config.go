@@ -9,6 +9,7 @@ import (
 // Options are the operator's choices for what is kept.
 type Options struct {
 	Roots        []string      // subjects of GW_DATA: subject.Root of every mountpoint, and data.roots
+	Reports      []string      // those of Roots that the translator publishes on
 	Commands     []string      // subjects of GW_COMMANDS; none = no message protocol, no stream
 	RawMaxAge    time.Duration // of GW_RAW; 0 = for ever
 	RawMaxBytes  int64         // of GW_RAW; 0 = unlimited

@@ -44,7 +44,7 @@ func TestUsage(t *testing.T) {
 		"run --nats-port 0":   {2, "nats.port: must be"},
 		"run --log-level x":   {2, "log.level: \"x\" is not"},
 		"run --log-format x":  {2, "log.format"},
-		"run nosuch":          {2, `unknown service "nosuch"; known are authn, session, management, stomp`},
+		"run nosuch":          {2, `unknown service "nosuch"; known are authn, session, translator, management, stomp`},
 		"run stomp nosuch":    {2, `unknown service "nosuch"`},
 		"run --config /none":  {1, "/none: no such file"},
 		"check-config":        {2, "give one FILE"},
@@ -110,7 +110,7 @@ gateway {
 		":1: nosuch: unknown key", ":2: data.replicas: must be a whole number", ":2: data.dirr: unknown key; did you mean dir?", ":3: http.bind: must be a string",
 		":6: gateway.stomp.a.frame.max_headers: must be", ":7: gateway.stomp.a.idle_timeout: must be a time with its unit in quotes",
 		":8: gateway.stomp.a.listener.tcp.default.listen_onn: unknown key", ":10: gateway.stomp.b.max_pending: must be greater than 0",
-		":10: gateway.stomp.b.max_deliver: must be greater than 0", ":11: gateway.mqtt: unknown protocol; known are mqttsn, stomp",
+		":10: gateway.stomp.b.max_deliver: must be greater than 0", ":11: gateway.mqtt: unknown protocol; known are jt808, mqttsn, stomp",
 	} {
 		require.Contains(t, stderr, path+want)
 	}
@@ -159,7 +159,7 @@ func TestDefaultConfigIsTheDevelopmentPlan(t *testing.T) {
 	path := file(t, text)
 	code, stdout, stderr := sluice(t, "", "check-config", path)
 	require.Zero(t, code, stderr)
-	require.Equal(t, "stomp.default: tcp.default on 127.0.0.1:61613\nstomp.default: ws.default on 127.0.0.1:61614\nmqttsn.default: udp.default on 127.0.0.1:1884\nGW_DATA keeps iot.>\nok\n", stdout)
+	require.Equal(t, "stomp.default: tcp.default on 127.0.0.1:61613\nstomp.default: ws.default on 127.0.0.1:61614\nmqttsn.default: udp.default on 127.0.0.1:1884\njt808.default: tcp.default on 127.0.0.1:6207\nGW_DATA keeps iot.> jt808.*.*.up jt808.*.*.up.raw\nGW_COMMANDS keeps jt808.*.*.dn\nok\n", stdout)
 
 	got, err := loadPlan(path)
 	require.NoError(t, err)

@@ -46,7 +46,11 @@ func (p *plan) describe(w io.Writer) error {
 			fmt.Fprintf(&b, "%s: %s on %s\n", i, id, binds[id])
 		}
 	}
-	fmt.Fprintf(&b, "GW_DATA keeps %s\nok\n", strings.Join(o.Roots, " "))
+	fmt.Fprintf(&b, "GW_DATA keeps %s\n", strings.Join(o.Roots, " "))
+	if len(o.Commands) > 0 {
+		fmt.Fprintf(&b, "GW_COMMANDS keeps %s\n", strings.Join(o.Commands, " "))
+	}
+	b.WriteString("ok\n")
 	_, err = io.WriteString(w, b.String())
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"sluice/pkg/gateway"
+	"sluice/services/jt808"
 	"sluice/services/mqttsn"
 	"sluice/services/stomp"
 )
@@ -22,7 +23,7 @@ import (
 var version = "dev"
 
 // kinds are the protocols this program knows.
-func kinds() []gateway.Kind { return []gateway.Kind{stomp.Kind(), mqttsn.Kind()} }
+func kinds() []gateway.Kind { return []gateway.Kind{stomp.Kind(), mqttsn.Kind(), jt808.Kind()} }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)

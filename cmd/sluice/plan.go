@@ -108,7 +108,7 @@ func (p *plan) streamOptions() (streams.Options, error) {
 	o := streams.Options{
 		Roots: slices.Clone(p.Data.Roots), Replicas: p.Data.Replicas, DataMaxAge: p.Data.MaxAge,
 		DataMaxBytes: int64(p.Data.MaxBytes), QueueLimit: p.Data.QueueLimit, WorkLimit: p.Data.WorkLimit,
-		Keep: p.file == "",
+		RawMaxAge: p.Data.MaxAge, Keep: p.file == "",
 	}
 	for _, i := range p.instances {
 		if t, ok := i.conf.(gateway.Topical); ok {
@@ -127,6 +127,7 @@ func (p *plan) streamOptions() (streams.Options, error) {
 			}
 		}
 	}
+	o.Roots = append(o.Roots, o.Reports...)
 	if len(o.Roots) == 0 {
 		o.Roots = streams.DefaultOptions().Roots
 	}
@@ -143,7 +144,7 @@ func addTopics(o *streams.Options, t gateway.Topical) error {
 		if err != nil {
 			return err
 		}
-		o.Roots = append(o.Roots, p, streams.UntranslatedSubject(p))
+		o.Reports = append(o.Reports, p, streams.UntranslatedSubject(p))
 	}
 	for _, template := range down {
 		p, err := subject.Pattern(template)

@@ -9,7 +9,7 @@ import (
 )
 
 // serviceNames are the services that are not edges, in the order of their start.
-func serviceNames() []string { return []string{"authn", "session", "management"} }
+func serviceNames() []string { return []string{"authn", "session", "translator", "management"} }
 
 func runCommand() *cli.Command {
 	return &cli.Command{

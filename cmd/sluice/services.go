@@ -9,6 +9,7 @@ import (
 	"sluice/services/authn"
 	"sluice/services/management"
 	"sluice/services/session"
+	"sluice/services/translator"
 )
 
 // background runs a service until the process ends. One that ends by itself ends
@@ -62,6 +63,23 @@ func (x *process) startSession(ctx context.Context) error {
 		NC: nc, JS: js, Log: x.log.With("service", "session"), Metrics: x.metrics, Node: x.Node, Version: version,
 	})
 	x.background("session", s.Run) //nolint:contextcheck // it outlives the start; stop ends it
+	return s.Ready(ctx)
+}
+
+// startTranslator is for message protocols; where none is configured it waits for
+// frames of other processes' instances.
+func (x *process) startTranslator(ctx context.Context) error {
+	if !x.runs("translator") {
+		return nil
+	}
+	nc, js, err := x.connect(ctx, "translator")
+	if err != nil {
+		return err
+	}
+	s := translator.New(translator.Config{
+		NC: nc, JS: js, Log: x.log.With("service", "translator"), Metrics: x.metrics, Node: x.Node, Topics: x.roots.Reports,
+	})
+	x.background("translator", s.Run) //nolint:contextcheck // it outlives the start; stop ends it
 	return s.Ready(ctx)
 }
 

@@ -64,7 +64,7 @@ func (x *process) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("NATS was not ready in time"))
 	defer cancel()
 	for _, step := range []func(context.Context) error{
-		x.startNATS, x.startStreams, x.startAuthn, x.startSession, x.startManagement, x.startEdges, x.startHTTP,
+		x.startNATS, x.startStreams, x.startAuthn, x.startSession, x.startTranslator, x.startManagement, x.startEdges, x.startHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return err

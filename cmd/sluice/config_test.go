@@ -36,7 +36,7 @@ func TestUsage(t *testing.T) {
 	}{
 		"version":             {0, "sluice dev"},
 		"help":                {0, "check-config"},
-		"run --help":          {0, "Services: authn, session, management, stomp"},
+		"run --help":          {0, "Services: authn, session, translator, management, stomp"},
 		"nosuch":              {2, "nosuch"},
 		"--nosuch":            {2, "-nosuch"},
 		"run --nosuch":        {2, "see sluice run --help"},

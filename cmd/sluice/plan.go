@@ -11,6 +11,7 @@ import (
 	"sluice/pkg/config"
 	"sluice/pkg/gateway"
 	"sluice/pkg/subject"
+	"sluice/services/translator"
 	"sluice/streams"
 )
 
@@ -133,6 +134,19 @@ func (p *plan) streamOptions() (streams.Options, error) {
 	}
 	o.Roots, o.Commands = streams.MergeRoots(o.Roots), streams.MergeRoots(o.Commands)
 	return o, streams.Check(o)
+}
+
+// downlinks are where commands for the devices of message protocols come from.
+func (p *plan) downlinks() (all []translator.Downlink) {
+	for _, i := range p.instances {
+		if t, ok := i.conf.(gateway.Topical); ok {
+			_, down := t.Topics()
+			for _, template := range down {
+				all = append(all, translator.Downlink{Proto: i.kind.Proto, Instance: i.name, Template: template})
+			}
+		}
+	}
+	return all
 }
 
 // addTopics has what devices of a message protocol say go to GW_DATA, and what

@@ -78,6 +78,7 @@ func (x *process) startTranslator(ctx context.Context) error {
 	}
 	s := translator.New(translator.Config{
 		NC: nc, JS: js, Log: x.log.With("service", "translator"), Metrics: x.metrics, Node: x.Node, Topics: x.roots.Reports,
+		Downlinks: x.downlinks(),
 	})
 	x.background("translator", s.Run) //nolint:contextcheck // it outlives the start; stop ends it
 	return s.Ready(ctx)

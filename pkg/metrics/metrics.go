@@ -30,7 +30,7 @@ type Metrics struct {
 	retries, panics                          prometheus.Counter
 	stored, refused                          prometheus.Observer // gw_publish_ack_seconds
 	dead                                     *enum
-	translated                               *prometheus.CounterVec
+	translated, commands                     *prometheus.CounterVec
 }
 
 // New makes the collectors with those of the Go runtime and the process.
@@ -51,6 +51,7 @@ func New(version string) *Metrics {
 		subscriptions: f.gauge("gw_subscriptions", "distinct filters that the process subscribes to in NATS").WithLabelValues(),
 		retries:       f.counter("gw_retries_total", "publishes and deliveries tried again").WithLabelValues(),
 		panics:        f.counter("gw_panics_total", "panics that a guard caught").WithLabelValues(),
+		commands:      f.counter("gw_commands_total", "commands of applications for devices", "result"),
 		translated:    f.counter("gw_translated_total", "messages made of raw frames, or raw because they could not be read", "proto", "result"),
 		stored:        ack.WithLabelValues("ok"),
 		refused:       ack.WithLabelValues("failed"),
@@ -136,6 +137,13 @@ func (m *Metrics) Translated(proto string, ok bool) {
 		result = "raw"
 	}
 	m.translated.WithLabelValues(proto, result).Inc()
+}
+
+// Command counts a command: "queued" or "refused".
+func (m *Metrics) Command(result string) {
+	if m != nil {
+		m.commands.WithLabelValues(result).Inc()
+	}
 }
 
 // Panic counts a panic that a guard caught.

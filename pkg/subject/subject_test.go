@@ -241,3 +241,18 @@ func TestPattern(t *testing.T) {
 		}
 	}
 }
+
+func TestExtract(t *testing.T) {
+	got, ok := subject.Extract("jt808/${clientid}/x-${phone}.y/dn", "jt808/139/x-0139.y/dn")
+	require.True(t, ok)
+	require.Equal(t, map[string]string{"clientid": "139", "phone": "0139"}, got)
+	got, ok = subject.Extract("tcp/%c/dn", "tcp/a/dn")
+	require.True(t, ok)
+	require.Equal(t, map[string]string{"clientid": "a"}, got)
+	for _, topic := range []string{"jt808/139/x-0139.y/up", "jt808/139/0139.y/dn", "jt808//x-1.y/dn", "jt808/139/dn", "jt808/1/x-.y/dn"} {
+		_, ok = subject.Extract("jt808/${clientid}/x-${phone}.y/dn", topic)
+		require.False(t, ok, topic)
+	}
+	_, ok = subject.Extract("${a}/${a}", "1/2")
+	require.False(t, ok)
+}

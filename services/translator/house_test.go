@@ -39,7 +39,7 @@ func newHouse(t testing.TB) *house {
 	h := &house{t: t, srv: srv}
 	h.nc, h.js = h.connect()
 	o := streams.DefaultOptions()
-	o.Roots = []string{"jt808.*.*.up", "jt808.*.*.up.raw"}
+	o.Roots, o.Commands = []string{"jt808.*.*.up", "jt808.*.*.up.raw"}, []string{"jt808.*.*.dn"}
 	require.NoError(t, streams.Ensure(t.Context(), h.js, o))
 	return h
 }
@@ -78,7 +78,8 @@ func (h *house) start(node string, change ...func(*Config)) *process {
 	nc, js := h.connect()
 	c := Config{
 		NC: nc, JS: js, Node: node, Log: slog.New(slog.NewTextHandler(h.t.Output(), nil)), Topics: []string{"jt808.*.*.up", "jt808.*.*.up.raw"},
-		LeaseTTL: 2 * time.Second, LeaseEvery: 500 * time.Millisecond, SaveEvery: 50 * time.Millisecond,
+		Downlinks: []Downlink{{Proto: "jt808", Instance: "default", Template: "jt808/${clientid}/${phone}/dn"}},
+		LeaseTTL:  2 * time.Second, LeaseEvery: 500 * time.Millisecond, SaveEvery: 50 * time.Millisecond,
 	}
 	for _, f := range change {
 		f(&c)

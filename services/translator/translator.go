@@ -20,12 +20,13 @@ import (
 
 // Config is what a process gives to the service. NC, JS and Node are needed.
 type Config struct {
-	NC      *nats.Conn
-	JS      jetstream.JetStream
-	Log     *slog.Logger     // nil = none
-	Metrics *metrics.Metrics // nil = none
-	Node    string           // of this process, for the leases
-	Topics  []string         // subject filters of what it publishes, to look there after a restart
+	NC        *nats.Conn
+	JS        jetstream.JetStream
+	Log       *slog.Logger     // nil = none
+	Metrics   *metrics.Metrics // nil = none
+	Node      string           // of this process, for the leases
+	Topics    []string         // subject filters of what it publishes, to look there after a restart
+	Downlinks []Downlink       // where commands come from
 
 	LeaseTTL   time.Duration // of what this process owns; default 6 s
 	LeaseEvery time.Duration // between renewals; default 1.5 s
@@ -118,6 +119,14 @@ func (s *Service) settled() {
 // the lease's it begins again at the checkpoint.
 func (s *Service) lead(ctx context.Context, n int, lease ownership.Lease) error {
 	defer s.gone(n)
+	if n == 0 && len(s.Downlinks) > 0 {
+		over := make(chan struct{})
+		defer func() { <-over }()
+		go func() {
+			defer close(over)
+			(&commands{Service: s}).run(ctx)
+		}()
+	}
 	for ctx.Err() == nil {
 		p := newPartition(s, n, lease)
 		err := p.run(ctx)

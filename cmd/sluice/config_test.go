@@ -210,7 +210,7 @@ gateway {
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../../deployments/examples/*.conf")
 	require.NoError(t, err)
-	require.Len(t, files, 4)
+	require.Len(t, files, 5)
 	for _, path := range files {
 		code, stdout, stderr := sluice(t, "", "check-config", path)
 		require.Zero(t, code, "%s: %s", path, stderr)

@@ -20,7 +20,7 @@ type directGet struct {
 	NextFor   string   `json:"next_by_subj,omitempty"`
 	Seq       uint64   `json:"seq,omitempty"`       // the first that is wanted
 	UpToSeq   uint64   `json:"up_to_seq,omitempty"` // of MultiLast: as it was then
-	Batch     int      `json:"batch"` // messages of a page at most
+	Batch     int      `json:"batch"`               // messages of a page at most
 	MaxBytes  int      `json:"max_bytes,omitempty"` // with headers; the message that reaches it is the last
 }
 

@@ -122,7 +122,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Action:               noun,
 		Commands: []*cli.Command{
 			gatewayCommand(), clientsCommand(), metricsCommand(), bannedCommand(), usersCommand(), nodesCommand(),
-			queueCommand(), deadCommand(),
+			queueCommand(), deadCommand(), simCommand(),
 			versionCommand(), completionCommand(),
 		},
 	}

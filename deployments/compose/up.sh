@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image from scratch and brings the stack up: two STOMP edges, an
-# MQTT-SN edge, authn, session, management and NATS, each its own container. Needs Go and docker.
+# MQTT-SN and a JT/T 808 edge, authn, session, translator, management and NATS, each its own
+# container. Needs Go and docker.
 #   up.sh          build and start
 #   up.sh check    also send a message from one edge to the other
 #   up.sh down     stop, and remove the stored messages

@@ -26,7 +26,8 @@ type Report struct {
 	Topic string // where it is published once it is translated: see Client.Topic
 	Frame []byte // as the device sent it; kept until stored: the caller must not reuse it
 	Form  string // words for the translator on how the frame is to be read
-	// ID is set when the protocol numbers its frames: makes repeats single.
+	// ID is set when the protocol numbers its frames: makes repeats single, also
+	// those over another connection, which begin where an answer was lost.
 	ID string
 	// Correlation is that of the command which this frame answers.
 	Correlation string
@@ -73,7 +74,7 @@ func (c *client) raw(r Report) (*nats.Msg, error) {
 		h[streams.HdrForm] = []string{headerText(r.Form)}
 	}
 	if r.ID != "" {
-		h[nats.MsgIdHdr] = []string{c.messageID(r.ID)}
+		h[nats.MsgIdHdr] = []string{c.key + ".r." + r.ID}
 	}
 	return &nats.Msg{Subject: streams.RawSubject(c.info.ClientKey, r.Kind), Header: h, Data: r.Frame}, nil
 }

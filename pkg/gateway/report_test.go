@@ -47,6 +47,10 @@ func TestReport(t *testing.T) {
 		require.EqualValues(t, 3, e.Tag)
 		require.NoError(t, e.Err)
 	}
+	c.Close(ErrClosed) // and a repeat over another connection
+	c = let(t, c.inst, "dev.1")
+	require.NoError(t, c.Report(t.Context(), Report{Kind: "0200", Topic: topic, Frame: []byte{0x7e, 1}, ID: "0200.7", Tag: 4}))
+	require.NoError(t, next(t, c).Err)
 	all := h.messages(streams.Raw, streams.RawFilter(c.info.Partition()))
 	require.Len(t, all, 1)
 	m := all[0]

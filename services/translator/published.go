@@ -18,9 +18,6 @@ import (
 // this holds however long ago it was.
 func (p *partition) published(ctx context.Context) (map[uint64]bool, error) {
 	found := map[uint64]bool{}
-	if len(p.Topics) == 0 {
-		return found, nil
-	}
 	cons, err := p.JS.CreateConsumer(ctx, streams.Data, jetstream.ConsumerConfig{
 		FilterSubjects: p.Topics, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: p.saved.Data + 1,
 		AckPolicy: jetstream.AckNonePolicy, HeadersOnly: true, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,

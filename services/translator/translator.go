@@ -25,7 +25,7 @@ type Config struct {
 	Log       *slog.Logger     // nil = none
 	Metrics   *metrics.Metrics // nil = none
 	Node      string           // of this process, for the leases
-	Topics    []string         // subject filters of what it publishes, to look there after a restart
+	Topics    []string         // subject filters of what it publishes, to look there after a restart; none = everywhere
 	Downlinks []Downlink       // where commands come from
 
 	LeaseTTL   time.Duration // of what this process owns; default 6 s

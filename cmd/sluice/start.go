@@ -48,6 +48,7 @@ func runPlan(ctx context.Context, p *plan, o natsx.Options, stdout, stderr io.Wr
 	if err := x.start(ctx); err != nil {
 		return err
 	}
+	x.background("memory", returnMemory) //nolint:contextcheck // stop ends it
 	if err := x.banner(stdout, time.Since(begin)); err != nil {
 		return err
 	}

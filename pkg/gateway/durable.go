@@ -46,6 +46,9 @@ func (c *client) dropQueue(d *durableSub) {
 	c.mu.Lock()
 	if c.queues[d.id] == d {
 		delete(c.queues, d.id)
+		if len(c.queues) == 0 {
+			c.queues = nil // an idle client keeps no empty map
+		}
 	}
 	c.mu.Unlock()
 	d.close()

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"sluice/pkg/api"
 	"sluice/pkg/listen"
+	"sluice/streams"
 )
 
 // arrive connects a device with a session, or wakes it up.
@@ -24,6 +26,19 @@ func arrive(t testing.TB, i *Instance, h Hello) (*client, error) {
 
 func mainSub(filter string) Subscription {
 	return Subscription{ID: filter, Filter: filter, QoS: 1, Durable: true, Main: true}
+}
+
+// offline waits until the session service knows of a goodbye, which is a notice:
+// a device that is back elsewhere at once may be faster.
+func (h *house) offline(c *client) {
+	h.t.Helper()
+	kv, err := h.js.KeyValue(h.t.Context(), streams.Sessions)
+	require.NoError(h.t, err)
+	require.Eventually(h.t, func() bool {
+		var rec api.Session
+		e, err := kv.Get(h.t.Context(), streams.SessionKey(c.info.ClientKey))
+		return err == nil && json.Unmarshal(e.Value(), &rec) == nil && rec.State == api.Offline
+	}, patience, 5*time.Millisecond)
 }
 
 func (h *house) store(subj, body string) {
@@ -50,6 +65,7 @@ func TestSleepAndWake(t *testing.T) {
 	c.Close(ErrAsleep)
 	h.store("iot.t.x", "1")
 	h.store("iot.t.y", "2")
+	require.Eventually(t, func() bool { return h.queued() == 2 }, patience, 5*time.Millisecond, "both wait for it")
 	for round := range 2 {
 		w, err := arrive(t, b, Hello{ClientID: "dev", Wake: true})
 		require.NoError(t, err)
@@ -123,6 +139,7 @@ func TestSessionIsResumed(t *testing.T) {
 	require.NoError(t, c.Unsubscribe(t.Context(), "u", false))
 	c.Leave([]byte("left"))
 	c.Close(nil)
+	h.offline(c)
 	h.store("iot.t", "kept")
 	h.store("iot.u", "nobody's")
 	c, err = arrive(t, b, Hello{ClientID: "dev"})

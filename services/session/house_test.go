@@ -240,6 +240,23 @@ func (e *edge) wants(from, to int) (last arrival) {
 	return last
 }
 
+// wantsRest reads arrivals until the last of the messages 1 to to has come. The
+// device has had the first seen ones and not answered them: those may be repeated
+// before, after and between the others, as their timers have it; the others come
+// for the first time in their order.
+func (e *edge) wantsRest(seen, to int) {
+	e.h.t.Helper()
+	for newest := seen; newest < to; {
+		a := e.next()
+		n, err := strconv.Atoi(a.body)
+		must(e.h.t, err)
+		if n > newest+1 {
+			e.h.t.Fatalf("got message %d (attempt %d) after %d", n, a.attempt, newest)
+		}
+		newest = max(newest, n)
+	}
+}
+
 func (e *edge) next() arrival {
 	e.h.t.Helper()
 	select {

@@ -50,7 +50,7 @@ func TestDeadOwnerIsReplaced(t *testing.T) {
 	h.publish("iot.x", 5, 9) // nobody is there
 	e.behave(acks)
 	eventually(t, "takeover", func() bool { return b.Owned() == api.Partitions })
-	e.wants(1, 9)
+	e.wantsRest(4, 9)
 	eventually(t, "queue empty", func() bool { return h.waiting(">") == 0 })
 }
 
